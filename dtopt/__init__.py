@@ -1,0 +1,84 @@
+"""dtopt: place and migrate digital twins on edge servers, with proven gaps.
+
+``import dtopt`` is cheap: names are loaded when first used.
+
+>>> import dtopt
+>>> problem = dtopt.generate("paper", users=80, stations=5, seed=1)
+>>> result = dtopt.solve(problem, "greedy")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dtopt.arrays import UNLIMITED
+    from dtopt.bounds import dual_bound
+    from dtopt.channel import CandidateGains, GainMatrix, ModelledChannel
+    from dtopt.errors import DtoptError, InputError, UnknownSolverError, UnsupportedProblemError
+    from dtopt.evaluation import Evaluation, Violation, evaluate
+    from dtopt.generators import generate
+    from dtopt.io import read, read_solution, write, write_solution
+    from dtopt.network import BaseStations, Network, Users
+    from dtopt.problem import Migration, Placement, Problem
+    from dtopt.propagation import Propagation
+    from dtopt.registry import Solver, solve, solver_names
+    from dtopt.result import Incumbent, Result, Status
+    from dtopt.solution import Solution
+    from dtopt.stop import AnyOf, GapReached, MaxIterations, MaxRuntime, NoImprovement
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "UNLIMITED": "arrays",
+    "AnyOf": "stop",
+    "BaseStations": "network",
+    "CandidateGains": "channel",
+    "DtoptError": "errors",
+    "Evaluation": "evaluation",
+    "GainMatrix": "channel",
+    "GapReached": "stop",
+    "Incumbent": "result",
+    "InputError": "errors",
+    "MaxIterations": "stop",
+    "MaxRuntime": "stop",
+    "Migration": "problem",
+    "ModelledChannel": "channel",
+    "Network": "network",
+    "NoImprovement": "stop",
+    "Placement": "problem",
+    "Problem": "problem",
+    "Propagation": "propagation",
+    "Result": "result",
+    "Solution": "solution",
+    "Solver": "registry",
+    "Status": "result",
+    "UnknownSolverError": "errors",
+    "UnsupportedProblemError": "errors",
+    "Users": "network",
+    "Violation": "evaluation",
+    "dual_bound": "bounds",
+    "evaluate": "evaluation",
+    "generate": "generators",
+    "read": "io",
+    "read_solution": "io",
+    "solve": "registry",
+    "solver_names": "registry",
+    "write": "io",
+    "write_solution": "io",
+}
+
+__all__ = [*_HOME, "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'dtopt' has no attribute {name!r}")
+    value = getattr(import_module(f"dtopt.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,44 @@
+"""The errors a user can meet; each prints as one line."""
+
+from __future__ import annotations
+
+__all__ = ["DtoptError", "InputError", "UnknownSolverError", "UnsupportedProblemError"]
+
+
+class DtoptError(Exception):
+    """Base of all errors raised on purpose; the command line prints them on one line and exits with 2."""
+
+
+class InputError(DtoptError, ValueError):
+    """Something given by the user is wrong.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong, with the value met.
+    where : str, optional
+        The field, as a path such as ``users[3].data_bits``.
+    mend : str, optional
+        What would make it right.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, mend: str | None = None) -> None:
+        self.what, self.where, self.mend = what, where, mend
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text} ({self.mend})" if self.mend else text
+
+    def within(self, place: str) -> InputError:
+        """Return the same error told from one level further out, for example with the file's name."""
+        where = f"{place}: {self.where}" if self.where else place
+        return InputError(self.what, where=where, mend=self.mend)
+
+
+class UnknownSolverError(DtoptError, LookupError):
+    """No solver of that name is registered."""
+
+
+class UnsupportedProblemError(DtoptError):
+    """The solver cannot take this kind or size of problem; the message says which it takes."""

@@ -1,0 +1,71 @@
+"""`generate`: named instance presets, found by the entry-point group `dtopt.presets` in any installed package."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
+
+from dtopt.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dtopt.problem import Problem
+
+__all__ = ["GROUP", "generate", "load_preset", "preset_names"]
+
+#: The entry-point group that presets are found by.
+GROUP = "dtopt.presets"
+
+
+@cache
+def _entries() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def preset_names() -> tuple[str, ...]:
+    """Return the names of all presets, without loading any."""
+    return tuple(sorted(_entries()))
+
+
+def load_preset(name: str) -> Callable[..., Problem]:
+    """Return the function behind a preset; its keyword arguments are the preset's options.
+
+    Raises
+    ------
+    InputError
+        If there is no such preset.
+    """
+    entry = _entries().get(name)
+    if entry is None:
+        raise InputError(f"unknown preset {name!r}", mend=f"one of {', '.join(preset_names())}")
+    preset: Callable[..., Problem] = entry.load()
+    return preset
+
+
+def generate(preset: str, *, seed: int = 0, **options: Any) -> Problem:
+    """Return a generated instance; the same preset, seed and options give the same one.
+
+    Parameters
+    ----------
+    preset : str
+        A name from `preset_names`.
+    seed : int
+    **options
+        The preset's own, for example ``users`` and ``stations``.
+
+    Raises
+    ------
+    InputError
+        On an unknown preset or option, or a value out of range.
+    """
+    function = load_preset(preset)
+    known = inspect.signature(function).parameters
+    for option in options:
+        if option not in known:
+            raise InputError(f"preset {preset!r} has no option {option!r}", mend=f"it has {', '.join(known)}")
+    if seed < 0:
+        raise InputError(f"must be >= 0, got {seed}", where="seed")
+    return function(seed=seed, **options)

@@ -1,0 +1,153 @@
+"""The solver protocol, the registry by entry points, and `solve`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dtopt.errors import InputError, UnknownSolverError, UnsupportedProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dtopt.problem import Problem
+    from dtopt.result import Incumbent, Result
+    from dtopt.solution import Solution
+    from dtopt.stop import StoppingCriterion
+
+__all__ = ["DEFAULT_SOLVER", "GROUP", "Solver", "SolverInfo", "load_solver", "solve", "solver_info", "solver_names"]
+
+#: The entry-point group that solvers are found by, in any installed package.
+GROUP = "dtopt.solvers"
+#: What `solve` uses where no solver is named.
+DEFAULT_SOLVER = "greedy"
+
+
+class Solver(Protocol):
+    """What an entry point of the group must name: a function of this shape.
+
+    It may carry two attributes: ``problems``, the kinds it takes (a tuple of ``"placement"`` and ``"migration"``; both where missing),
+    and ``summary``, one line (the first of its docstring where missing).
+    """
+
+    def __call__(
+        self,
+        problem: Problem,
+        *,
+        time_limit: float | None = None,
+        seed: int = 0,
+        stop: StoppingCriterion | None = None,
+        on_incumbent: Callable[[Incumbent, Solution], None] | None = None,
+        **options: Any,
+    ) -> Result:
+        """Return the best solution found within the limits; the same seed gives the same answer."""
+
+
+@dataclass(frozen=True)
+class SolverInfo:
+    """What the registry tells of a solver.
+
+    Parameters
+    ----------
+    name : str
+    problems : tuple of str
+        Kinds of problem it takes.
+    summary : str
+        One line.
+    package : str
+        The distribution it comes from.
+    """
+
+    name: str
+    problems: tuple[str, ...]
+    summary: str
+    package: str
+
+
+@cache
+def _entries() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def solver_names() -> tuple[str, ...]:
+    """Return the names of all registered solvers, without loading any."""
+    return tuple(sorted(_entries()))
+
+
+def load_solver(name: str) -> Solver:
+    """Return the solver of that name.
+
+    Raises
+    ------
+    UnknownSolverError
+        If there is none, or the package behind it cannot be imported.
+    """
+    entry = _entries().get(name)
+    if entry is None:
+        raise UnknownSolverError(f"unknown solver {name!r}; there are {', '.join(solver_names())}")
+    try:
+        solver: Solver = entry.load()
+    except ImportError as error:
+        raise UnknownSolverError(f"solver {name!r} cannot be loaded: {error}") from error
+    return solver
+
+
+def solver_info(name: str) -> SolverInfo:
+    """Return what a solver takes and does; loads it."""
+    solver = load_solver(name)
+    summary = getattr(solver, "summary", None) or (solver.__doc__ or "").strip().partition("\n")[0]
+    problems = tuple(getattr(solver, "problems", ("placement", "migration")))
+    entry = _entries()[name]
+    return SolverInfo(name, problems, summary, entry.dist.name if entry.dist else "")
+
+
+def solve(
+    problem: Problem,
+    solver: str = DEFAULT_SOLVER,
+    *,
+    time_limit: float | None = None,
+    seed: int = 0,
+    stop: StoppingCriterion | None = None,
+    on_incumbent: Callable[[Incumbent, Solution], None] | None = None,
+    **options: Any,
+) -> Result:
+    """Solve a problem with a registered solver.
+
+    Parameters
+    ----------
+    problem : Placement or Migration
+    solver : str
+        A name from `solver_names`.
+    time_limit : float, optional
+        Wall time, s; short for ``stop=MaxRuntime(time_limit)``.
+    seed : int
+        The same seed gives the same answer, unless time stops the run first.
+    stop : StoppingCriterion, optional
+        When to stop; see `dtopt.stop`.
+    on_incumbent : callable, optional
+        Called with each new `Incumbent` and its solution.
+    **options
+        Passed to the solver.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    UnknownSolverError
+        If there is no such solver.
+    UnsupportedProblemError
+        If it does not take this kind or size of problem.
+    InputError
+        On a bad seed, limit or option.
+    """
+    function = load_solver(solver)
+    kinds = getattr(function, "problems", (problem.kind,))
+    if problem.kind not in kinds:
+        raise UnsupportedProblemError(f"solver {solver!r} takes {' and '.join(kinds)} problems, not {problem.kind}")
+    if seed < 0:
+        raise InputError(f"must be >= 0, got {seed}", where="seed")
+    return function(problem, time_limit=time_limit, seed=seed, stop=stop, on_incumbent=on_incumbent, **options)

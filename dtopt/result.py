@@ -1,0 +1,147 @@
+"""What a solver returns: the solution with its cost, its certificate and how they were found."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dtopt.evaluation import Evaluation
+    from dtopt.solution import Solution
+
+__all__ = ["Incumbent", "Result", "Status", "relative_gap"]
+
+
+class Status(StrEnum):
+    """How a run ended."""
+
+    #: Proven optimal, to the solver's tolerance.
+    OPTIMAL = "optimal"
+    #: A feasible solution; the method makes no further claim, or its target gap was reached.
+    FEASIBLE = "feasible"
+    #: Proven to have no feasible solution.
+    INFEASIBLE = "infeasible"
+    #: The time limit came first; there may be a solution and a bound.
+    TIME_LIMIT = "time_limit"
+    #: The method ended without a feasible solution, which proves nothing.
+    NOT_FOUND = "not_found"
+    #: Interrupted by the user; the best so far was kept.
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """One step of the incumbent trace: at `time_s` after the start the best objective became `objective`."""
+
+    time_s: float
+    objective: float
+
+
+def relative_gap(objective: float | None, bound: float | None) -> float:
+    """Return |objective − bound| / |objective|, infinite while one is missing; 0 where both are 0."""
+    if objective is None or bound is None or not math.isfinite(objective) or not math.isfinite(bound):
+        return math.inf
+    if objective == bound:
+        return 0.0
+    return abs(objective - bound) / abs(objective) if objective else math.inf
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The outcome of one run of one solver on one problem.
+
+    Parameters
+    ----------
+    solver, seed, versions
+        Who found it: the solver's name, its seed, and the versions of dtopt, Python and the libraries behind the method.
+    problem_kind, problem_name, problem_hash : str
+        What was solved; the hash is `Problem.content_hash`.
+    status : Status
+    solution : Solution or None
+        The best feasible solution found.
+    evaluation : Evaluation or None
+        What the evaluator says of it: terms, latencies of users, CPU shares.
+    bound : float or None
+        Proven bound on the optimum: a lower bound for P1, an upper bound for P2.
+    trace : tuple of Incumbent
+        The incumbents in the order they were found.
+    wall_s, cpu_s : float
+        Wall and process time of the run, s.
+    iterations : int
+        Iterations, in the solver's own sense.
+    message : str
+        One line for people: why it is infeasible, what stopped it.
+    details : mapping
+        What the solver wants to tell beyond that; JSON-able.
+    """
+
+    solver: str
+    seed: int
+    problem_kind: str
+    problem_name: str
+    problem_hash: str
+    status: Status
+    solution: Solution | None
+    evaluation: Evaluation | None
+    bound: float | None = None
+    trace: tuple[Incumbent, ...] = ()
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    iterations: int = 0
+    message: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def objective(self) -> float | None:
+        """The objective of the solution; None where there is none."""
+        return self.evaluation.objective if self.evaluation else None
+
+    @property
+    def feasible(self) -> bool:
+        """Whether there is a feasible solution."""
+        return self.evaluation is not None and self.evaluation.feasible
+
+    @property
+    def gap(self) -> float:
+        """Relative gap between the objective and this run's own proven bound; infinite where one is missing."""
+        return relative_gap(self.objective, self.bound)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain JSON types; numbers that do not exist are None."""
+        finite = math.isfinite(self.gap)
+        return {
+            "solver": self.solver,
+            "seed": self.seed,
+            "problem": {"kind": self.problem_kind, "name": self.problem_name, "hash": self.problem_hash},
+            "status": str(self.status),
+            "objective": self.objective,
+            "bound": self.bound,
+            "gap": self.gap if finite else None,
+            "terms": asdict(self.evaluation.terms) if self.evaluation else None,
+            "association": self.solution.association.tolist() if self.solution else None,
+            "open_servers": self.solution.open_servers.tolist() if self.solution else None,
+            "cpu_share_hz": self.evaluation.cpu_share_hz.tolist() if self.evaluation else None,
+            "trace": [[step.time_s, step.objective] for step in self.trace],
+            "wall_s": self.wall_s,
+            "cpu_s": self.cpu_s,
+            "iterations": self.iterations,
+            "message": self.message,
+            "versions": dict(self.versions),
+            "details": dict(self.details),
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{self.problem_name or self.problem_kind}: {self.status} by {self.solver} in {self.wall_s:.3g} s"]
+        if self.evaluation is not None:
+            lines.append(f"  objective {self.evaluation.objective:.6g}")
+        if self.bound is not None:
+            gap = f", gap {100 * self.gap:.3g} %" if math.isfinite(self.gap) else ""
+            lines.append(f"  proven bound {self.bound:.6g}{gap}")
+        if self.message:
+            lines.append(f"  {self.message}")
+        return "\n".join(lines)

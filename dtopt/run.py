@@ -1,0 +1,228 @@
+"""`Run`: what every solver shares, from the clock to the incumbent.
+
+A solver opens a run, offers it solutions and bounds, asks it whether to stop, and returns its result::
+
+    run = Run(problem, "greedy", seed=seed, stop=stop, time_limit=time_limit)
+    with run:
+        run.offer(association)
+    return run.result()
+
+Every solution offered goes through the evaluator; only feasible ones can become the incumbent. Leaving the block by Ctrl-C keeps
+the best so far.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dtopt.evaluation import Evaluation, evaluate
+from dtopt.feasibility import obvious_conflict
+from dtopt.result import Incumbent, Result, Status, relative_gap
+from dtopt.solution import Solution
+from dtopt.stop import Progress, StoppingCriterion, stopping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+
+    from dtopt.arrays import IntArray
+    from dtopt.problem import Problem
+
+__all__ = ["OPTIMALITY_GAP", "Run", "Stopped"]
+
+#: A relative gap at or below this counts as proven optimal.
+OPTIMALITY_GAP = 1e-6
+
+
+class Stopped(Exception):  # noqa: N818 - a signal, not an error
+    """Raised by `Run.check` to leave the `with` block when the stopping criterion is met."""
+
+
+class Run:
+    """One run of a solver on a problem.
+
+    Parameters
+    ----------
+    problem : Problem
+    solver : str
+        The solver's registered name.
+    seed : int
+    stop : StoppingCriterion, optional
+    time_limit : float, optional
+        Short form of a `MaxRuntime`, s.
+    on_incumbent : callable, optional
+        Called with each new incumbent's time, objective and solution.
+    libraries : iterable of str
+        Distributions behind the method, whose versions the result records.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        solver: str,
+        *,
+        seed: int = 0,
+        stop: StoppingCriterion | None = None,
+        time_limit: float | None = None,
+        on_incumbent: Callable[[Incumbent, Solution], None] | None = None,
+        libraries: Iterable[str] = (),
+    ) -> None:
+        self.problem = problem
+        self.solver = solver
+        self.seed = seed
+        self.stop = stopping(stop, time_limit)
+        self.iterations = 0
+        self.details: dict[str, Any] = {}
+        self.solution: Solution | None = None
+        self.evaluation: Evaluation | None = None
+        self.bound: float | None = None
+        self._on_incumbent = on_incumbent
+        self._libraries = ("numpy", *libraries)
+        self._trace: list[Incumbent] = []
+        self._improved_at = 0
+        self._status: Status | None = None
+        self._message = ""
+        self._started = time.perf_counter()
+        self._cpu_started = time.process_time()
+        self._ended: tuple[float, float] | None = None
+
+    # --- the block ------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Run:
+        conflict = obvious_conflict(self.problem)
+        if conflict:
+            self.infeasible(conflict)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        self._ended = (time.perf_counter() - self._started, time.process_time() - self._cpu_started)
+        if isinstance(error, KeyboardInterrupt):
+            self._status, self._message = Status.INTERRUPTED, "interrupted; the best solution so far is kept"
+            return True
+        return isinstance(error, Stopped)
+
+    @property
+    def settled(self) -> bool:
+        """Whether infeasibility was proven before the method began, so that nothing is left to do."""
+        return self._status is Status.INFEASIBLE
+
+    # --- what a solver says ---------------------------------------------------------------------------------------
+
+    def offer(self, candidate: Solution | IntArray) -> Evaluation:
+        """Judge a solution, or a bare association, and keep it if it is feasible and the best so far.
+
+        Returns
+        -------
+        Evaluation
+            What the evaluator says of it.
+        """
+        solution = candidate if isinstance(candidate, Solution) else Solution(np.asarray(candidate))
+        evaluation = evaluate(self.problem, solution)
+        if evaluation.feasible and self._better(evaluation.objective):
+            self.solution = Solution(solution.association, solution.open_servers, evaluation.cpu_share_hz)
+            self.evaluation = evaluation
+            step = Incumbent(self.elapsed_s, evaluation.objective)
+            self._trace.append(step)
+            self._improved_at = self.iterations
+            if self._on_incumbent is not None:
+                self._on_incumbent(step, self.solution)
+        return evaluation
+
+    def offer_bound(self, bound: float) -> None:
+        """Record a proven bound: lower for P1, upper for P2. The tightest is kept."""
+        if not math.isnan(bound) and (
+            self.bound is None or (bound < self.bound if self.problem.maximise else bound > self.bound)
+        ):
+            self.bound = float(bound)
+
+    def infeasible(self, message: str) -> None:
+        """Record that the problem is proven to have no feasible solution, and why."""
+        self._status, self._message = Status.INFEASIBLE, message
+
+    def finish(self, status: Status, message: str = "") -> None:
+        """Record how the run ended where `result` cannot tell by itself."""
+        self._status, self._message = status, message
+
+    # --- the clock ------------------------------------------------------------------------------------------------
+
+    @property
+    def elapsed_s(self) -> float:
+        """Wall time since the start, s."""
+        return time.perf_counter() - self._started
+
+    @property
+    def seconds_left(self) -> float:
+        """Wall time left, infinite where it is not limited, s."""
+        return self.stop.seconds_left(self.elapsed_s)
+
+    @property
+    def gap(self) -> float:
+        """Relative gap between incumbent and bound; infinite while one is missing."""
+        return relative_gap(self.evaluation.objective if self.evaluation else None, self.bound)
+
+    def should_stop(self) -> bool:
+        """Return whether the stopping criterion is met."""
+        elapsed = self.elapsed_s
+        last = self._trace[-1].time_s if self._trace else 0.0
+        since = self.iterations - self._improved_at
+        return self.stop(Progress(elapsed, self.iterations, since, elapsed - last, self.gap))
+
+    def check(self) -> None:
+        """Leave the block by `Stopped` when the stopping criterion is met."""
+        if self.should_stop():
+            raise Stopped
+
+    # --- the end --------------------------------------------------------------------------------------------------
+
+    def result(self) -> Result:
+        """Return what the run has found."""
+        wall, cpu = self._ended or (self.elapsed_s, time.process_time() - self._cpu_started)
+        status = self._status
+        if status is None:
+            if self.evaluation is not None:
+                status = Status.OPTIMAL if self.gap <= OPTIMALITY_GAP else Status.FEASIBLE
+            else:
+                out_of_time = self.stop.seconds_left(wall) <= 0
+                status = Status.TIME_LIMIT if out_of_time else Status.NOT_FOUND
+        return Result(
+            solver=self.solver,
+            seed=self.seed,
+            problem_kind=self.problem.kind,
+            problem_name=self.problem.name,
+            problem_hash=self.problem.content_hash,
+            status=status,
+            solution=self.solution,
+            evaluation=self.evaluation,
+            bound=self.bound,
+            trace=tuple(self._trace),
+            wall_s=wall,
+            cpu_s=cpu,
+            iterations=self.iterations,
+            message=self._message,
+            versions=_versions(self._libraries),
+            details=self.details,
+        )
+
+    def _better(self, objective: float) -> bool:
+        if self.evaluation is None:
+            return True
+        best = self.evaluation.objective
+        return objective > best if self.problem.maximise else objective < best
+
+
+def _versions(libraries: Iterable[str]) -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in ("dtopt", *libraries):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
