@@ -69,7 +69,7 @@ _HOME = {
     "write_solution": "io",
 }
 
-__all__ = [*_HOME, "__version__"]  # noqa: PLE0604
+__all__ = [*_HOME, "__version__"]
 
 
 def __getattr__(name: str) -> object:

@@ -108,7 +108,7 @@ def int_array(
     """
     raw = np.asarray(value)
     if raw.dtype.kind not in "iu":
-        if raw.dtype.kind != "f" or raw.size and not np.array_equal(raw, np.trunc(raw)):
+        if raw.dtype.kind != "f" or (raw.size and not np.array_equal(raw, np.trunc(raw))):
             raise InputError("is not an array of whole numbers", where=field)
         if raw.size and np.abs(raw).max() > 2.0**53:
             raise InputError("holds a number too large to be a whole number exactly", where=field)

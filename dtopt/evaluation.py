@@ -30,7 +30,8 @@ class Violation:
     constraint : str
         The paper's number, as ``18b``.
     name : str
-        ``assignment``, ``closed-server``, ``capacity``, ``cpu``, ``cpu-sharing``, ``max-servers``, ``coverage`` or ``deadline``.
+        ``assignment``, ``closed-server``, ``capacity``, ``cpu``, ``cpu-sharing``, ``max-servers``, ``coverage`` or
+        ``deadline``.
     amount : float
         By how much: users, twins, cycles/s or seconds.
     message : str
@@ -199,6 +200,7 @@ def evaluate(problem: Problem, solution: Solution) -> Evaluation:
         *_latency_violations(problem, association, latency, late),
     ]
     lateness = _lateness(problem, late)
+    terms: PlacementTerms | MigrationTerms
     if isinstance(problem, Placement):
         terms, objective = _placement_terms(problem, solution, latency, late, compute, lateness)
     else:
@@ -232,16 +234,14 @@ def _association_violations(problem: Problem, solution: Solution) -> list[Violat
     is_open[solution.open_servers] = True
     placed = np.flatnonzero(solution.association >= 0)
     closed = placed[~is_open[solution.association[placed]]]
-    for i, k in zip(closed.tolist(), solution.association[closed].tolist(), strict=True):
-        found.append(
-            Violation(
-                assigned, "closed-server", 1.0, f"{users.name(i)} is on {stations.name(k)}, which is not open", i, k
-            )
-        )
-    for k in np.flatnonzero(is_open & ~problem.server_allowed).tolist():
-        found.append(
-            Violation(assigned, "closed-server", 1.0, f"{stations.name(k)} is open but may not be a server", server=k)
-        )
+    found.extend(
+        Violation(assigned, "closed-server", 1.0, f"{users.name(i)} is on {stations.name(k)}, which is not open", i, k)
+        for i, k in zip(closed.tolist(), solution.association[closed].tolist(), strict=True)
+    )
+    found.extend(
+        Violation(assigned, "closed-server", 1.0, f"{stations.name(k)} is open but may not be a server", server=k)
+        for k in np.flatnonzero(is_open & ~problem.server_allowed).tolist()
+    )
     counts = solution.counts(problem.n_stations)
     for k in np.flatnonzero(counts > stations.capacity).tolist():
         message = f"{stations.name(k)} keeps {counts[k]} twins, its capacity is {stations.capacity[k]}"
@@ -290,7 +290,8 @@ def _latency_violations(
         lateness = _lateness(problem, late)
         for i in np.flatnonzero((lateness > 0) & (association >= 0) & ~unreached).tolist():
             k = int(association[i])
-            message = f"{users.name(i)} on {stations.name(k)} takes {late[i]:.6g} s, its deadline is {users.deadline_s[i]:.6g} s"
+            where, limit = f"{users.name(i)} on {stations.name(k)}", users.deadline_s[i]
+            message = f"{where} takes {late[i]:.6g} s, its deadline is {limit:.6g} s"
             found.append(Violation(constraint, "deadline", float(lateness[i]), message, i, k))
     return found
 

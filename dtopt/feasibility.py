@@ -25,8 +25,8 @@ NAMED = 3
 def obvious_conflict(problem: Problem) -> str | None:
     """Return one line on why the problem has no feasible solution, or None where these checks do not tell.
 
-    They look, in this order, for users without coverage, too few places on the servers that may be open, users whose deadline or
-    CPU demand no server meets, and a total CPU demand above the total supply.
+    They look, in this order, for users without coverage, too few places on the servers that may be open, users whose
+    deadline or CPU demand no server meets, and a total CPU demand above the total supply.
     """
     if problem.network.channel is not None:
         uncovered = np.flatnonzero(~(problem.network.access_rate_bps > 0))

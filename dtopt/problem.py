@@ -1,8 +1,8 @@
 """The two problems: P1 `Placement` (18) and P2 `Migration` (21), over one common association problem.
 
 Solvers that work for both see a problem through `Problem`: for each pair of user and server a transfer latency
-(all that does not depend on who else is there), for each user the bits to be computed, and the CPU-sharing policy that turns
-an association into CPU shares. See `dtopt.sharing` for the shares and `dtopt.evaluation` for the judge.
+(all that does not depend on who else is there), for each user the bits to be computed, and the CPU-sharing
+policy that turns an association into CPU shares. `dtopt.sharing` has the shares, `dtopt.evaluation` the judge.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import numpy as np
 
 from dtopt.arrays import BoolArray, FloatArray, IntArray, float_array, int_array, number
 from dtopt.errors import InputError
 from dtopt.fingerprint import fingerprint
-from dtopt.network import Network
+
+if TYPE_CHECKING:
+    from dtopt.network import Network
 
 __all__ = ["DeadlineMode", "Interaction", "Migration", "Objective", "Placement", "Problem", "Sharing"]
 
@@ -232,7 +234,7 @@ class Placement(Problem):
     sync_weight : float
         η of (13).
     pair_latency_s : array_like, shape (N, M), optional
-        T_i for each pair, replacing the physics; only with ``fixed`` sharing and no channel. This is generalized assignment.
+        T_i for each pair, replacing the physics; only with ``fixed`` sharing and no channel: generalized assignment.
 
     See `Problem` for the others.
     """

@@ -15,6 +15,8 @@ from dtopt.arrays import number
 from dtopt.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from dtopt.arrays import BoolArray, FloatArray, IntArray
 
 __all__ = [
@@ -43,11 +45,11 @@ SHADOWING_DB = {"uma": (4.0, 6.0), "umi": (4.0, 7.82), "simple": (8.0, 8.0)}
 _STREAM_LOS, _STREAM_SHADOW, _STREAM_FADING = 0, 1, 3
 
 
-def _mix(x: np.ndarray[tuple[int, ...], np.dtype[np.uint64]]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
+def _mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """Return the SplitMix64 finaliser of each number (Steele, Lea and Flood 2014)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    return np.asarray(x ^ (x >> np.uint64(31)))
 
 
 def uniforms(seed: int, stream: int, user: IntArray, station: IntArray) -> FloatArray:
@@ -128,7 +130,7 @@ def path_loss_db(
         far = 32.4 + 40.0 * log_distance + 20.0 * log_carrier - 9.5 * np.log10(breakpoint_m**2 + rise**2)
         blocked = 22.4 + 35.3 * log_distance + 21.3 * log_carrier - 0.3 * (user_height_m - 1.5)
     clear = np.where(flat <= breakpoint_m, near, far)
-    return np.where(los, clear, np.maximum(clear, blocked))
+    return np.asarray(np.where(los, clear, np.maximum(clear, blocked)))
 
 
 @dataclass(frozen=True)

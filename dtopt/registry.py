@@ -28,8 +28,8 @@ DEFAULT_SOLVER = "greedy"
 class Solver(Protocol):
     """What an entry point of the group must name: a function of this shape.
 
-    It may carry two attributes: ``problems``, the kinds it takes (a tuple of ``"placement"`` and ``"migration"``; both where missing),
-    and ``summary``, one line (the first of its docstring where missing).
+    It may carry two attributes: ``problems``, the kinds it takes (a tuple of ``"placement"`` and ``"migration"``; both
+    where missing), and ``summary``, one line (the first of its docstring where missing).
     """
 
     def __call__(

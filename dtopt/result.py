@@ -57,7 +57,7 @@ class Result:
     Parameters
     ----------
     solver, seed, versions
-        Who found it: the solver's name, its seed, and the versions of dtopt, Python and the libraries behind the method.
+        Who found it: the solver's name, its seed, the versions of dtopt, Python and the libraries behind the method.
     problem_kind, problem_name, problem_hash : str
         What was solved; the hash is `Problem.content_hash`.
     status : Status

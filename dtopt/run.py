@@ -7,8 +7,8 @@ A solver opens a run, offers it solutions and bounds, asks it whether to stop, a
         run.offer(association)
     return run.result()
 
-Every solution offered goes through the evaluator; only feasible ones can become the incumbent. Leaving the block by Ctrl-C keeps
-the best so far.
+Every solution offered goes through the evaluator; only feasible ones can become the incumbent. Leaving the block
+by Ctrl-C keeps the best so far.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """CPU sharing: the shares f_ik that follow from an association, for the three policies.
 
-``optimal`` solves, for each server, min Σ κ w_i / f_i over Σ f_i <= F_k, f_i >= floor_i, where the floor is the least CPU with which
-the deadline holds. By the KKT conditions the twins whose floor binds sit at it and the others share the rest in proportion to
-√(κ w_i). Clamping one twin only takes CPU from the others, so clamping all that fall below their floor and sharing again ends at the
-solution after at most as many rounds as there are twins.
+``optimal`` solves, for each server, min Σ κ w_i / f_i over Σ f_i <= F_k, f_i >= floor_i, where the floor is the least
+CPU with which the deadline holds. By the KKT conditions the twins whose floor binds sit at it and the others share the
+rest in proportion to √(κ w_i). Clamping one twin only takes CPU from the others, so clamping all that fall below their
+floor and sharing again ends at the solution after at most as many rounds as there are twins.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def cpu_shares(problem: Problem, association: IntArray) -> FloatArray:
 
     Notes
     -----
-    Where the floors of a server do not fit into its CPU no shares meet all deadlines; the shares without floors are returned, and
-    the evaluator names the users that are late.
+    Where the floors of a server do not fit into its CPU no shares meet all deadlines; the shares without floors are
+    returned, and the evaluator names the users that are late.
     """
     placed = np.flatnonzero(association >= 0)
     shares = np.zeros(problem.n_users)

@@ -38,7 +38,7 @@ def tiny_problem(
     data = rng.uniform(1e6, 8e6, n)
     update = rng.uniform(1e5, 2e6, n)
     cpu = rng.uniform(8e9, 24e9, m)
-    # A pair alone takes 0.05 to 0.4 s, in company up to 1 s; the spread makes deadlines bind for some and exclude others.
+    # A pair alone takes 0.05 to 0.4 s, in company up to 1 s: deadlines bind for some and exclude others.
     deadline: Any = rng.uniform(0.2, 0.9, n) if deadlines else (np.inf if kind == "placement" else 5.0)
     capacity: Any = rng.integers(max(1, n // m), n + 1, m) if capacities else UNLIMITED
     network = Network(

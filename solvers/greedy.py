@@ -1,0 +1,146 @@
+"""`greedy`: regret-based construction, then closing servers while that pays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dtopt.problem import Placement
+from dtopt.run import Run
+from solvers.loads import ServerLoads, largest_servers
+from solvers.repair import place_remaining
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dtopt.arrays import BoolArray, FloatArray, IntArray
+    from dtopt.problem import Problem
+    from dtopt.result import Incumbent, Result
+    from dtopt.solution import Solution
+    from dtopt.stop import StoppingCriterion
+
+__all__ = ["solve"]
+
+#: The order of regret is made anew after this share of the users has been placed.
+REFRESHES = 20
+#: Users whose costs are looked at together, to bound memory.
+BLOCK = 4096
+#: Passes over all open servers that try to close each.
+PASSES = 10
+
+
+def solve(
+    problem: Problem,
+    *,
+    time_limit: float | None = None,
+    seed: int = 0,
+    stop: StoppingCriterion | None = None,
+    on_incumbent: Callable[[Incumbent, Solution], None] | None = None,
+) -> Result:
+    """Place users in order of regret at least marginal cost, then close servers while that lowers the cost.
+
+    Regret is the difference between a user's second-best and best server, infinite when only one can take it, so users
+    with few choices go first. Marginal costs count what the newcomer does to those already there; capacity, CPU and
+    deadlines are kept throughout. The seed changes nothing.
+    """
+    run = Run(problem, "greedy", seed=seed, stop=stop, time_limit=time_limit, on_incumbent=on_incumbent)
+    with run:
+        if not run.settled:
+            loads = _construct(run, problem.server_allowed)
+            if loads is not None and isinstance(problem, Placement):
+                _close_servers(run, problem, loads)
+            # Where too many servers are open or users were left over: the largest servers that may be open, and
+            # then the bulkiest twins first, which packs better than regret.
+            for bulky_first in (False, True):
+                if run.solution is None:
+                    _construct(run, largest_servers(problem), bulky_first=bulky_first)
+    return run.result()
+
+
+def _construct(run: Run, is_open: BoolArray, *, bulky_first: bool = False) -> ServerLoads | None:
+    """Place all users on the open servers and offer the result; None where some could not be placed."""
+    loads = ServerLoads(run.problem, is_open)
+    waiting = np.arange(run.problem.n_users)
+    step = max(1, waiting.size // REFRESHES)
+    while waiting.size:
+        urgency = _bulk if bulky_first else _regret
+        blocks = [urgency(loads, waiting[i : i + BLOCK]) for i in range(0, waiting.size, BLOCK)]
+        order = np.argsort(-np.concatenate(blocks), kind="stable")
+        batch, waiting = waiting[order[:step]], np.sort(waiting[order[step:]])
+        for user in batch.tolist():
+            cost = loads.marginal(np.array([user]))[0]
+            server = int(cost.argmin())
+            if np.isfinite(cost[server]):
+                loads.add(user, server)
+        run.check()
+    if not place_remaining(loads):
+        return None
+    run.iterations += 1
+    run.offer(loads.association)
+    return loads
+
+
+def _regret(loads: ServerLoads, users: IntArray) -> FloatArray:
+    """Return how much worse the second-best server is than the best, for each user."""
+    cost = loads.marginal(users)
+    if cost.shape[1] == 1:
+        return np.zeros(users.size)
+    two = np.partition(cost, 1, axis=1)[:, :2]
+    with np.errstate(invalid="ignore"):
+        regret = two[:, 1] - two[:, 0]
+    return np.where(np.isfinite(two[:, 1]), regret, np.inf)
+
+
+def _bulk(loads: ServerLoads, users: IntArray) -> FloatArray:
+    """Return the part of a server that each user's twin takes where it takes least."""
+    problem = loads.problem
+    servers = np.arange(problem.n_stations)
+    if problem.sharing == "fixed":
+        need = problem.demand(users[:, None], servers)
+    else:
+        need = problem.compute_floor(users[:, None], servers)
+    return np.asarray((need / problem.network.stations.cpu_hz).min(axis=1))
+
+
+def _close_servers(run: Run, problem: Placement, loads: ServerLoads) -> None:
+    """Close servers, least loaded first, while the cost falls or more are open than may be."""
+    for _ in range(PASSES):
+        changed = False
+        loads.is_open &= loads.count > 0
+        for server in np.argsort(loads.count, kind="stable").tolist():
+            forced = int(loads.is_open.sum()) > problem.max_open
+            if not loads.is_open[server] or (problem.opening_cost == 0 and not forced):
+                continue
+            run.check()
+            trial = _without(loads, server)
+            run.iterations += 1
+            if trial is not None and (forced or _difference(loads, trial, server) < 0):
+                loads, changed = trial, True
+                run.offer(loads.association)
+        if not changed:
+            return
+
+
+def _without(loads: ServerLoads, server: int) -> ServerLoads | None:
+    """Return the state with a server closed and its users moved at least cost, or None where they do not fit."""
+    trial = loads.copy()
+    members = np.flatnonzero(trial.association == server)
+    trial.association[members] = -1
+    trial.is_open[server] = False
+    trial.rebuild([server])
+    if not trial.is_open.any():
+        return None
+    for user in members.tolist():
+        cost = trial.marginal(np.array([user]))[0]
+        target = int(cost.argmin())
+        if not np.isfinite(cost[target]):
+            return None
+        trial.add(user, target)
+    return trial
+
+
+def _difference(loads: ServerLoads, trial: ServerLoads, closed: int) -> float:
+    """Return how much the cost rises if `closed` is closed as in `trial`."""
+    touched = [closed, *np.unique(trial.association[loads.association == closed]).tolist()]
+    return sum(trial.server_cost(k) for k in touched) - sum(loads.server_cost(k) for k in touched)

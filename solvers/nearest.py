@@ -1,0 +1,95 @@
+"""`nearest`: every user's twin on the closest server, the other benchmark of the paper's Figure 9."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from dtopt.run import Run
+from solvers.loads import ServerLoads, largest_servers
+from solvers.repair import place_remaining
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dtopt.arrays import BoolArray, FloatArray, IntArray
+    from dtopt.problem import Problem
+    from dtopt.result import Incumbent, Result
+    from dtopt.solution import Solution
+    from dtopt.stop import StoppingCriterion
+
+__all__ = ["solve"]
+
+
+def solve(
+    problem: Problem,
+    *,
+    time_limit: float | None = None,
+    seed: int = 0,
+    stop: StoppingCriterion | None = None,
+    on_incumbent: Callable[[Incumbent, Solution], None] | None = None,
+) -> Result:
+    """Send each user to the closest server, or the closest that can take it.
+
+    Closeness is the distance between user and station; where there are no positions, the wired distance from the
+    user's access station; where there is neither, the latency of the pair. Under P1 every station is open that is
+    closest to some user; with a limit K on open servers, the K that are closest to most users, or, if those cannot
+    take all users, the K largest. The seed changes nothing.
+    """
+    run = Run(
+        problem, "nearest", seed=seed, stop=stop, time_limit=time_limit, on_incumbent=on_incumbent, libraries=["scipy"]
+    )
+    with run:
+        if not run.settled:
+            is_open = problem.server_allowed.copy()
+            closest = _closest(problem, is_open)
+            used = np.bincount(closest, minlength=problem.n_stations)
+            if np.count_nonzero(used) > problem.max_open:
+                is_open[:] = False
+                is_open[np.argsort(-used, kind="stable")[: problem.max_open]] = True
+                closest = _closest(problem, is_open)
+            run.offer(closest)
+            for servers in (is_open, largest_servers(problem)):
+                if run.solution is None:
+                    loads = ServerLoads(problem, servers)
+                    _one_by_one(loads)
+                    if place_remaining(loads):
+                        run.offer(loads.association)
+            run.iterations = 1
+    return run.result()
+
+
+def _distance(problem: Problem, users: IntArray) -> FloatArray:
+    """Return the distance of users to all stations in the sense of `solve`, shape (len(users), M)."""
+    network = problem.network
+    servers = np.arange(problem.n_stations)[None, :]
+    if network.users.position_m is not None and network.stations.position_m is not None:
+        gap = network.users.position_m[users][:, None, :] - network.stations.position_m[None, :, :]
+        return np.hypot(gap[..., 0], gap[..., 1])
+    if network.channel is not None and (
+        network.stations.position_m is not None or network.stations.distance_m is not None
+    ):
+        return network.station_distance(network.access_station[users][:, None], servers)
+    return problem.transfer_latency(users[:, None], servers)
+
+
+def _closest(problem: Problem, is_open: BoolArray) -> IntArray:
+    """Return the closest open server of each user."""
+    servers = np.flatnonzero(is_open)
+    users, stations = problem.network.users, problem.network.stations
+    if users.position_m is not None and stations.position_m is not None:
+        _, index = cKDTree(stations.position_m[servers]).query(users.position_m)
+        return servers[np.asarray(index, dtype=np.int64)]
+    distance = _distance(problem, np.arange(problem.n_users))[:, servers]
+    return np.asarray(servers[distance.argmin(axis=1)])
+
+
+def _one_by_one(loads: ServerLoads) -> None:
+    """Send users in their order to the closest server that can take them; leave the others without."""
+    for user in range(loads.problem.n_users):
+        one = np.array([user])
+        distance = np.where(loads.feasible(one)[0], _distance(loads.problem, one)[0], np.inf)
+        if np.isfinite(distance).any():
+            loads.add(user, int(distance.argmin()))
