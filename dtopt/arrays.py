@@ -21,12 +21,18 @@ BoolArray = npt.NDArray[np.bool_]
 #: A server capacity that never binds.
 UNLIMITED = int(np.iinfo(np.int64).max)
 
+_ROWS = frozenset({"users", "stations"})
+
 
 def _place(field: str, index: tuple[int, ...]) -> str:
-    """Return the path of one entry: ``users.data_bits`` and (3,) give ``users[3].data_bits``."""
-    owner, dot, name = field.rpartition(".")
-    if dot:
-        return f"{owner}[{index[0]}].{name}" + "".join(f"[{i}]" for i in index[1:])
+    """Return the path of one entry as instance files have it.
+
+    Users and stations are rows there: ``users.data_bits`` and (3,) give ``users[3].data_bits``.
+    """
+    owner, _, name = field.rpartition(".")
+    if owner in _ROWS and index:
+        column = ("x_m", "y_m")[index[1]] if name == "position_m" and len(index) > 1 else name
+        return f"{owner}[{index[0]}].{column}"
     return field + "".join(f"[{i}]" for i in index)
 
 

@@ -113,9 +113,9 @@ class BaseStations:
         if self.position_m is not None:
             _set(self, "position_m", float_array(self.position_m, "stations.position_m", shape=(cpu.size, 2)))
         if self.distance_m is not None:
-            matrix = float_array(self.distance_m, "stations.distance_m", shape=(cpu.size, cpu.size), minimum=0.0)
+            matrix = float_array(self.distance_m, "station_distance_m", shape=(cpu.size, cpu.size), minimum=0.0)
             if np.diagonal(matrix).any():
-                raise InputError("must be 0 from each station to itself", where="stations.distance_m")
+                raise InputError("must be 0 from each station to itself", where="station_distance_m")
             _set(self, "distance_m", matrix)
         _set(self, "names", names(self.names, "stations.names", cpu.size))
 
