@@ -1,0 +1,115 @@
+"""Instance and solution files: JSON for people, npz for large instances; see docs/files.md.
+
+The format follows the file's suffix. Every fault of a file is one `InputError` whose line names the file and the field.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dtopt.errors import InputError
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from dtopt.io.solutions import SolutionInfo
+    from dtopt.problem import Problem
+    from dtopt.result import Result
+    from dtopt.solution import Solution
+
+__all__ = ["SUFFIXES", "read", "read_solution", "read_solution_info", "write", "write_solution"]
+
+#: Suffixes of instance and solution files.
+SUFFIXES = (".json", ".npz")
+
+
+def _suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"unknown kind of file {suffix!r}", where=str(path), mend=f"one of {', '.join(SUFFIXES)}")
+    return suffix
+
+
+def read(path: str | PathLike[str]) -> Problem:
+    """Read an instance.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is not a valid instance; the line names the field.
+    """
+    from dtopt.io import instances
+
+    path = Path(path)
+    try:
+        return instances.from_json(path) if _suffix(path) == ".json" else instances.from_npz(path)
+    except InputError as error:
+        raise _named(error, path) from None
+
+
+def write(problem: Problem, path: str | PathLike[str]) -> None:
+    """Write an instance; an existing file is replaced in one step or not at all.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    from dtopt.io import instances
+
+    path = Path(path)
+    if _suffix(path) == ".json":
+        instances.to_json(problem, path)
+    else:
+        instances.to_npz(problem, path)
+
+
+def read_solution(path: str | PathLike[str], problem: Problem | None = None) -> Solution:
+    """Read a solution; with a problem given, check that it is a solution of that problem.
+
+    Raises
+    ------
+    InputError
+        If the file is not a valid solution, or belongs to another instance.
+    """
+    return read_solution_info(path, problem).solution
+
+
+def read_solution_info(path: str | PathLike[str], problem: Problem | None = None) -> SolutionInfo:
+    """Read a solution with what the file tells of the run that found it; see `read_solution`."""
+    from dtopt.io import solutions
+
+    path = Path(path)
+    try:
+        return solutions.read_info(path, problem, binary=_suffix(path) == ".npz")
+    except InputError as error:
+        raise _named(error, path) from None
+
+
+def write_solution(found: Result | Solution, path: str | PathLike[str], problem: Problem) -> None:
+    """Write a solution, tied to its instance by the content hash.
+
+    Parameters
+    ----------
+    found : Result or Solution
+        From a result, what the run tells (solver, seed, status, bound, versions, times) is kept too.
+    path : path
+    problem : Problem
+        What it solves.
+
+    Raises
+    ------
+    InputError
+        If there is no solution in the result, or the file cannot be written.
+    """
+    from dtopt.io import solutions
+
+    path = Path(path)
+    solutions.write_info(found, path, problem, binary=_suffix(path) == ".npz")
+
+
+def _named(error: InputError, path: Path) -> InputError:
+    """Return the error with the file's name in front, unless it is there already."""
+    name = str(path)
+    return error if (error.where or "").startswith(name) else error.within(name)

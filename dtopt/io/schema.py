@@ -1,0 +1,250 @@
+"""The schema of instance and solution documents, version 1, as pydantic models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dtopt.errors import InputError
+
+__all__ = [
+    "INSTANCE_FORMAT",
+    "SOLUTION_FORMAT",
+    "VERSION",
+    "Document",
+    "MigrationDocument",
+    "PlacementDocument",
+    "Settings",
+    "SolutionDocument",
+    "check",
+    "instance_schema",
+]
+
+INSTANCE_FORMAT = "dtopt-instance"
+SOLUTION_FORMAT = "dtopt-solution"
+VERSION = 1
+
+Model = TypeVar("Model", bound=BaseModel)
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Numbers = list[Number]
+Matrix = list[Numbers]
+
+
+class Strict(BaseModel):
+    """No unknown fields, no strings for numbers, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class Radio(Strict):
+    """Bandwidth W and noise density N0 of (3)."""
+
+    bandwidth_hz: Number = 20e6
+    noise_dbm_per_hz: Number = -174.0
+
+
+class Compute(Strict):
+    """κ."""
+
+    cycles_per_bit: Number = 1.0
+
+
+class Backhaul(Strict):
+    """φ of (5), and how often (10) counts the wired latency."""
+
+    s_per_bit_m: Number = 0.0
+    wired_passes: int = 1
+
+
+class Sync(Strict):
+    """Δt of (12) and η of (13)."""
+
+    update_period_s: Number = 1.0
+    weight: Number = 1.0
+
+
+class Weights(Strict):
+    """α and β of (26), ϕ of (25)."""
+
+    latency: Number = 1.0
+    cost: Number = 1.0
+    server_cost: Number = 0.0
+
+
+class Utility(Strict):
+    """β of (20) and what T_i(t) is."""
+
+    beta: Number = 0.5
+    interaction: str = "update"
+    migration_weight: Number = 1.0
+
+
+class User(Strict):
+    """One user: D_i, ΔD_i, p_i, τ_i (null for none)."""
+
+    name: str | None = None
+    x_m: Number | None = None
+    y_m: Number | None = None
+    data_bits: Number
+    update_bits: Number = 0.0
+    tx_power_w: Number
+    deadline_s: Number | None = None
+
+
+class Station(Strict):
+    """One base station: F_k, N_k (null for no limit)."""
+
+    name: str | None = None
+    x_m: Number | None = None
+    y_m: Number | None = None
+    cpu_hz: Number
+    capacity: int | None = None
+
+
+class ChannelSettings(Strict):
+    """A channel without its matrices."""
+
+    kind: Literal["gain", "candidates", "model"]
+    path_loss: str | None = None
+    carrier_ghz: Number | None = None
+    fading: str | None = None
+    rician_k_db: Number | None = None
+    shadowing: bool | None = None
+    seed: int | None = None
+
+
+class Channel(ChannelSettings):
+    """A channel: a matrix of gains, candidates with gains, or a propagation model."""
+
+    gain: Matrix | None = None
+    station: list[list[int]] | None = None
+
+
+class Settings(Strict):
+    """All of an instance but its long lists; the header of an npz file."""
+
+    format: Literal["dtopt-instance"]
+    version: Literal[1]
+    kind: Literal["placement", "migration"]
+    name: str = ""
+    sharing: str = "optimal"
+    deadline: str = "hard"
+    deadline_penalty: Number = 10.0
+    radio: Radio = Radio()
+    compute: Compute = Compute()
+    backhaul: Backhaul = Backhaul()
+    channel: ChannelSettings | None = None
+    # Placement.
+    objective: str | None = None
+    max_servers: int | None = None
+    weights: Weights | None = None
+    sync: Sync | None = None
+    # Migration.
+    utility: Utility | None = None
+
+
+class Document(Settings):
+    """What both kinds of JSON instance hold."""
+
+    channel: Channel | None = None
+    users: list[User]
+    stations: list[Station]
+    station_distance_m: Matrix | None = None
+    demand_hz: Numbers | Matrix | None = None
+
+
+class PlacementDocument(Document):
+    """A P1 instance as JSON."""
+
+    kind: Literal["placement"]
+    pair_latency_s: list[list[Number | None]] | None = None
+
+
+class MigrationDocument(Document):
+    """A P2 instance as JSON."""
+
+    kind: Literal["migration"]
+    previous: list[int | None]
+    servers: list[int] | None = None
+
+
+class InstanceRef(Strict):
+    """Which instance a solution belongs to."""
+
+    name: str = ""
+    hash: str
+
+
+class SolutionSettings(Strict):
+    """All of a solution but its lists."""
+
+    format: Literal["dtopt-solution"]
+    version: Literal[1]
+    instance: InstanceRef
+    result: dict[str, Any] | None = None
+
+
+class SolutionDocument(SolutionSettings):
+    """A solution as JSON; null in the association stands for no server."""
+
+    association: list[int | None]
+    open_servers: list[int]
+    cpu_share_hz: Numbers | None = None
+
+
+def instance_schema() -> dict[str, Any]:
+    """Return the JSON schema of instances, for editors and other programs."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"{INSTANCE_FORMAT} version {VERSION}",
+        "oneOf": [PlacementDocument.model_json_schema(), MigrationDocument.model_json_schema()],
+    }
+
+
+def check(model: type[Model], document: dict[str, Any], format_name: str) -> Model:
+    """Return the document as a model.
+
+    Raises
+    ------
+    InputError
+        For the first fault, naming its place.
+    """
+    for field, expected in (("format", format_name), ("version", VERSION)):
+        if field not in document:
+            raise InputError("is missing", where=field, mend=f"should be {expected!r}")
+        if document[field] != expected or isinstance(document[field], bool):
+            raise InputError(f"is {_short(document[field])}", where=field, mend=f"this version reads {expected!r}")
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        raise InputError(_explain(fault), where=_path(fault["loc"]) or None) from None
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """Return a pydantic location as a path; the names of union branches, which no file has, are left out."""
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif not any(c in part for c in "[(") and part not in {"float", "int", "none"}:
+            text += f".{part}" if text else part
+    return text
+
+
+def _explain(fault: Any) -> str:
+    """Return pydantic's message in the words of the house."""
+    kind = fault["type"]
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return "is not a known field"
+    message: str = fault["msg"]
+    message = message.removeprefix("Input ").removeprefix("should be ").removeprefix("should ")
+    return f"should be {message}, got {_short(fault.get('input'))}"
+
+
+def _short(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 40 else text[:37] + "..."
