@@ -96,15 +96,14 @@ def load_npz(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """
     arrays: dict[str, npt.NDArray[Any]] = {}
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+        with path.open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise InputError("is a single array, not an npz archive")
             for name in archive.files:
                 try:
                     arrays[name] = archive[name]
-                except InputError:
-                    raise
-                except Exception as error:
+                except Exception as error:  # zip, zlib and NumPy raise some ten kinds for damaged members
                     raise InputError(f"cannot be read: {_first_line(error)}", where=name) from None
     except InputError:
         raise

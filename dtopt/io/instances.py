@@ -69,7 +69,7 @@ def from_json(path: Path) -> Problem:
     """Return the instance in a JSON file."""
     document = load_json(path)
     kind = document.get("kind")
-    if "kind" in document and kind not in _BY_KIND:
+    if "kind" in document and kind not in tuple(_BY_KIND):
         raise InputError(f"is {kind!r}", where="kind", mend=f"one of {', '.join(_BY_KIND)}")
     model = schema.MigrationDocument if kind == "migration" else schema.PlacementDocument
     checked = schema.check(model, document, schema.INSTANCE_FORMAT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,9 +84,11 @@ def read_info(path: Path, problem: Problem | None, *, binary: bool) -> SolutionI
             where="instance.hash",
             mend="the solution is of another instance, or the instance was changed",
         )
-    solution = Solution(arrays["association"], arrays["open_servers"], arrays.get("cpu_share_hz"))
+    solution = Solution(arrays["association"], arrays["open_servers"])
     if problem is not None:
         solution.check(problem)
+    if "cpu_share_hz" in arrays:
+        solution = replace(solution, cpu_share_hz=arrays["cpu_share_hz"])
     return SolutionInfo(solution, settings.instance.name, settings.instance.hash, settings.result or {})
 
 

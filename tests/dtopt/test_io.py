@@ -1,0 +1,240 @@
+"""Instance and solution files: exact round trips, one clear line for each fault, atomic writing."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dtopt.channel import CandidateGains, ModelledChannel
+from dtopt.errors import InputError
+from dtopt.evaluation import evaluate
+from dtopt.io import read, read_solution, read_solution_info, write, write_solution
+from dtopt.io.schema import instance_schema
+from dtopt.propagation import Propagation
+from dtopt.registry import solve
+from tests.mutations import good_files, good_problem, mutations
+from tests.tiny import OBJECTIVES, SHARINGS, tiny_problem
+
+MUTATIONS = list(mutations())
+
+
+def with_channel(problem, kind):
+    net = problem.network
+    if kind == "model":
+        channel = ModelledChannel(Propagation("umi", fading="rician", shadowing=True, seed=9, carrier_ghz=0.1 + 0.2))
+    elif kind == "candidates":
+        m = problem.n_stations
+        station = np.argsort(-net.channel.gain, axis=1)[:, : max(1, m - 1)]
+        channel = CandidateGains(station, np.take_along_axis(net.channel.gain, station, axis=1))
+    else:
+        return problem
+    return replace(problem, network=replace(net, channel=channel))
+
+
+def with_extras(problem, seed):
+    rng = np.random.default_rng(seed)
+    net = problem.network
+    m = problem.n_stations
+    distance = rng.uniform(1, 2000, (m, m)) * (1 - np.eye(m))
+    users = replace(net.users, names=[f"ü{i} \"'\\" for i in range(problem.n_users)])
+    stations = replace(net.stations, names=[f"BS {k}" for k in range(m)], distance_m=distance)
+    return replace(problem, name="Straße 1", network=replace(net, users=users, stations=stations))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 10_000),
+    kind=st.sampled_from(["placement", "migration"]),
+    sharing=st.sampled_from(SHARINGS),
+    objective=st.sampled_from(OBJECTIVES),
+    flags=st.tuples(*[st.booleans()] * 4),
+    channel=st.sampled_from(["gain", "candidates", "model"]),
+)
+def test_round_trips_are_exact(tmp_path_factory, seed, kind, sharing, objective, flags, channel):
+    deadlines, capacities, limited, extras = flags
+    problem = tiny_problem(
+        seed,
+        kind=kind,
+        sharing=sharing,
+        objective=objective,
+        deadlines=deadlines,
+        capacities=capacities,
+        limited_servers=limited,
+        mode="soft" if seed % 2 else "hard",
+    )
+    problem = with_channel(problem, channel)
+    if extras:
+        problem = with_extras(problem, seed)
+    folder = tmp_path_factory.mktemp("files")
+    again = problem
+    for name in ("a.json", "b.npz", "c.json"):
+        write(again, folder / name)
+        again = read(folder / name)
+        assert again.content_hash == problem.content_hash
+        assert again.name == problem.name
+        assert again.network.users.names == problem.network.users.names
+        assert again.network.stations.names == problem.network.stations.names
+    assert (folder / "a.json").read_bytes() == (folder / "c.json").read_bytes()
+
+
+def test_pair_latencies_with_forbidden_pairs_round_trip(tmp_path):
+    base = tiny_problem(1, sharing="fixed", users=3, stations=2)
+    latency = np.array([[1.0, np.inf], [0.1, 0.3], [np.inf, 2.0]])
+    network = replace(base.network, channel=None)
+    problem = replace(base, network=network, pair_latency_s=latency)
+    for suffix in (".json", ".npz"):
+        write(problem, tmp_path / f"p{suffix}")
+        assert read(tmp_path / f"p{suffix}").content_hash == problem.content_hash
+
+
+@pytest.mark.parametrize("suffix", [".json", ".npz"])
+def test_solutions_round_trip_and_keep_the_run(tmp_path, suffix):
+    problem = good_problem()
+    result = solve(problem, "greedy", seed=3)
+    path = tmp_path / f"s{suffix}"
+    write_solution(result, path, problem)
+    info = read_solution_info(path, problem)
+    assert (info.solution.association == result.solution.association).all()
+    assert (info.solution.cpu_share_hz == result.solution.cpu_share_hz).all()
+    assert info.result["solver"] == "greedy"
+    assert info.result["seed"] == 3
+    assert evaluate(problem, read_solution(path)).objective == result.objective
+    write_solution(result.solution, path, problem)
+    assert read_solution_info(path).result == {}
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=[m.name for m in MUTATIONS])
+def test_malformed_files_give_one_line_that_names_the_field(tmp_path, mutation):
+    path = tmp_path / f"file{mutation.suffix}"
+    path.write_bytes(mutation.content)
+    with pytest.raises(InputError) as caught:
+        read_solution(path, good_problem()) if mutation.solution else read(path)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith(str(path))
+    assert mutation.field in line.removeprefix(str(path))
+
+
+def test_there_are_enough_malformed_files():
+    assert len(MUTATIONS) >= 60
+    assert len({m.name for m in MUTATIONS}) == len(MUTATIONS)
+
+
+def read_or_refuse(path, problem, solution):
+    """Any outcome will do but an error other than `InputError`, or one of several lines."""
+    line = ""
+    try:
+        read_solution(path, problem) if solution else read(path)
+    except InputError as error:
+        line = str(error)
+    assert "\n" not in line
+
+
+GOOD = sorted(good_files().items())
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=400)
+@given(data=st.data())
+def test_damaged_bytes_never_give_a_traceback(tmp_path_factory, data):
+    name, (content, solution) = data.draw(st.sampled_from(GOOD))
+    damaged = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(damaged) - 1))
+        change = data.draw(st.sampled_from(["set", "cut", "insert"]))
+        if change == "set":
+            damaged[at] = data.draw(st.integers(0, 255))
+        elif change == "cut":
+            del damaged[at : at + data.draw(st.integers(1, 40))]
+        else:
+            damaged[at:at] = data.draw(st.binary(min_size=1, max_size=8))
+        if not damaged:
+            break
+    path = tmp_path_factory.getbasetemp() / f"damaged{name[name.rindex('.') :]}"
+    path.write_bytes(bytes(damaged))
+    read_or_refuse(path, None, solution)
+
+
+def nodes(document, path=()):
+    yield path
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield from nodes(value, (*path, key))
+    elif isinstance(document, list):
+        for i, value in enumerate(document):
+            yield from nodes(value, (*path, i))
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=400)
+@given(data=st.data())
+def test_exchanged_values_never_give_a_traceback(tmp_path_factory, data):
+    _, (content, solution) = data.draw(st.sampled_from([g for g in GOOD if g[0].endswith("json")]))
+    document = json.loads(content)
+    *keys, last = data.draw(st.sampled_from([p for p in nodes(document) if p]))
+    owner = document
+    for key in keys:
+        owner = owner[key]
+    strange = st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=5),
+        st.just([]), st.just({}), st.lists(st.integers(-2, 3), max_size=4), st.just([[1.0], [2.0, 3.0]]),
+    )  # fmt: skip
+    if data.draw(st.booleans()):
+        owner[last] = data.draw(strange)
+    else:
+        del owner[last]
+    path = tmp_path_factory.getbasetemp() / "exchanged.json"
+    path.write_text(json.dumps(document))
+    read_or_refuse(path, good_problem(), solution)
+
+
+def test_files_that_cannot_be_opened(tmp_path):
+    for path, message in (
+        (tmp_path / "missing.json", "cannot be read: No such file"),
+        (tmp_path / "missing.npz", "cannot be read: No such file"),
+        (tmp_path, "unknown kind of file ''"),
+        (tmp_path / "x.csv", "unknown kind of file '.csv' .*one of .json, .npz"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read(path)
+    folder = tmp_path / "folder.json"
+    folder.mkdir()
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        read(folder)
+
+
+def test_writing_is_all_or_nothing(tmp_path, monkeypatch):
+    problem = good_problem()
+    path = tmp_path / "p.json"
+    write(problem, path)
+    before = path.read_bytes()
+
+    def full(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.replace", full)
+    with pytest.raises(InputError, match="cannot be written: No space left on device"):
+        write(replace(problem, name="new"), path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["p.json"]
+    with pytest.raises(InputError, match="cannot be written: No such file"):
+        write(problem, tmp_path / "none" / "p.json")
+
+
+def test_a_result_without_solution_cannot_be_written(tmp_path):
+    problem = tiny_problem(1, users=3, stations=1)
+    stations = replace(problem.network.stations, capacity=np.array([1]))
+    problem = replace(problem, network=replace(problem.network, stations=stations))
+    with pytest.raises(InputError, match="greedy found no solution to write"):
+        write_solution(solve(problem, "greedy"), tmp_path / "s.json", problem)
+
+
+def test_the_schema_is_json_and_knows_both_kinds():
+    schema = json.loads(json.dumps(instance_schema()))
+    assert [part["properties"]["kind"]["const"] for part in schema["oneOf"]] == ["placement", "migration"]
