@@ -1,0 +1,43 @@
+"""The Typer app and its sub-commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dtopt.cli.compare import compare
+from dtopt.cli.evaluate import evaluate
+from dtopt.cli.generate import generate
+from dtopt.cli.info import info
+from dtopt.cli.solve import solve
+from dtopt.cli.solvers import solvers
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="dtopt",
+    help="Place and migrate digital twins on edge servers: exact, heuristic and learned solvers, with proven gaps.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (generate, solve, evaluate, info, solvers, compare):
+    app.command()(command)
+
+
+def _version(value: bool) -> None:
+    if value:
+        import dtopt
+
+        typer.echo(f"dtopt {dtopt.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass

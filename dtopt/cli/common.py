@@ -1,0 +1,158 @@
+"""What the sub-commands share: reading instances, options given as key=value, and how results are printed."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dtopt.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.progress import Progress
+
+    from dtopt.problem import Problem
+    from dtopt.result import Result
+
+__all__ = [
+    "certificate",
+    "describe",
+    "load",
+    "percent",
+    "print_json",
+    "progress",
+    "settings",
+    "significant",
+]
+
+
+def settings(pairs: Sequence[str], option: str = "--set") -> dict[str, Any]:
+    """Return key=value pairs as a dictionary; values are JSON where they can be, else strings.
+
+    Raises
+    ------
+    InputError
+        If a pair has no equals sign or a key comes twice.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not key:
+            raise InputError(f"{pair!r} is not key=value", where=option)
+        if key in found:
+            raise InputError(f"{key} is given twice", where=option)
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
+
+
+def load(name: str, *, seed: int = 0, data: Path | None = None, file_format: str = "auto") -> list[Problem]:
+    """Return the problems behind an argument: an instance file, a GAP file, or a preset such as ``paper:users=80``.
+
+    Raises
+    ------
+    InputError
+        If it is neither, or the file or the preset's options are wrong.
+    """
+    from dtopt.generators import generate, load_preset, preset_names
+    from dtopt.io import SUFFIXES, read
+
+    path = Path(name)
+    if file_format == "gap":
+        from instances.gap import read_gap
+
+        problems = read_gap(path)
+        return list(problems) if isinstance(problems, (list, tuple)) else [problems]
+    preset, _, options = name.partition(":")
+    if path.suffix.lower() not in SUFFIXES and not path.exists() and preset in preset_names():
+        given = settings(options.split(",") if options else [], preset)
+        if data is not None and "data" in load_preset(preset).__annotations__:
+            given["data"] = str(data)
+        return [generate(preset, seed=given.pop("seed", seed), **given)]
+    if path.suffix.lower() not in SUFFIXES and not path.exists():
+        raise InputError(
+            f"{name!r} is no file and no preset",
+            mend=f"files end in {' or '.join(SUFFIXES)}; presets are {', '.join(preset_names())}",
+        )
+    return [read(path)]
+
+
+def certificate(problem: Problem, result: Result) -> tuple[float | None, float]:
+    """Return the best proven bound, the solver's own or the dual bound, and the gap to it."""
+    from dtopt.bounds import dual_bound
+    from dtopt.result import relative_gap
+
+    bounds = [dual_bound(problem)] + ([result.bound] if result.bound is not None else [])
+    bound = min(bounds) if problem.maximise else max(bounds)
+    return (bound if math.isfinite(bound) else None), relative_gap(result.objective, bound)
+
+
+def significant(value: float | None, digits: int = 5) -> str:
+    """Return a number for people, a dash where there is none."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
+
+
+def percent(gap: float) -> str:
+    """Return a relative gap in percent, a dash where there is none."""
+    if not math.isfinite(gap):
+        return "–"
+    return "0 %" if gap < 5e-9 else f"{100 * gap:.2g} %" if gap < 0.1 else f"{100 * gap:.1f} %"
+
+
+def describe(problem: Problem, result: Result, bound: float | None, gap: float) -> str:
+    """Return a result as a few lines for people."""
+    lines = [f"{problem.name or problem.kind}: {result.status} by {result.solver} in {result.wall_s:.3g} s"]
+    if result.message:
+        lines.append(f"  {result.message}")
+    if result.evaluation is not None and result.solution is not None:
+        terms: Any = result.evaluation.terms
+        what = "utility" if problem.maximise else getattr(problem, "objective", "cost").replace("-", " ")
+        proof = (
+            "" if bound is None else f", proven {'<=' if problem.maximise else '>='} {bound:.7g}, gap {percent(gap)}"
+        )
+        lines.append(f"  {what} {result.evaluation.objective:.7g}{proof}")
+        parts = [f"{name} {1e3 * getattr(terms, name):.4g}" for name in ("wireless", "wired", "compute")]
+        if problem.maximise:
+            parts.append(f"moving {1e3 * terms.moving:.4g}")
+        if any(getattr(terms, name) for name in ("wireless", "wired", "compute")):
+            lines.append(f"  mean latency {1e3 * terms.latency:.4g} ms: {', '.join(parts)}")
+        if problem.maximise:
+            lines.append(f"  {terms.migrations} twins moved, {terms.moved_bits / 8e6:.4g} MB")
+        stations = problem.network.stations
+        counts = result.solution.counts(problem.n_stations)
+        shown = [f"{stations.name(k)} ({counts[k]})" for k in result.solution.open_servers.tolist()]
+        more = f" and {len(shown) - 12} more" if len(shown) > 12 else ""
+        lines.append(
+            f"  {len(shown)} of {problem.n_stations} stations are servers (twins): {', '.join(shown[:12])}{more}"
+        )
+        if terms.late_users:
+            lines.append(f"  {terms.late_users} users miss their deadline, by {terms.lateness:.4g} s in all")
+    return "\n".join(lines)
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document on stdout."""
+    sys.stdout.write(json.dumps(document, allow_nan=False, indent=1) + "\n")
+
+
+def progress() -> Progress:
+    """Return a progress display on stderr that vanishes when done and is silent where nobody looks."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -1,0 +1,91 @@
+"""`dtopt compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from reports.compare import Comparison, Row
+
+__all__ = ["compare"]
+
+
+def compare(
+    files: Annotated[
+        list[str], typer.Argument(help="Instance files, or presets such as paper:users=80.", show_default=False)
+    ],
+    solver: Annotated[list[str] | None, typer.Option("--solver", "-s", help="Solvers; all where not given.")] = None,
+    time_limit: Annotated[float, typer.Option(help="Wall time for each run, s.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="Seed of the first run, and of presets.")] = 0,
+    runs: Annotated[int, typer.Option(help="Runs of each solver, with consecutive seeds.")] = 1,
+    file_format: Annotated[str, typer.Option("--format", help="auto, or gap for OR-Library files.")] = "auto",
+    data: Annotated[Path | None, typer.Option(help="Folder with real data, for presets that read some.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the table as Markdown.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write all rows as CSV.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with maps and figures.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Run every solver on every instance and compare cost, latency, gap to the best proven bound, and time.
+
+    Interrupted, it keeps and writes the rows that are finished. Exit code: 0, 2 wrong input, 130 interrupted.
+    """
+    from reports.compare import compare as run
+
+    from dtopt.cli import INTERRUPTED
+    from dtopt.cli.common import load, print_json, progress
+    from dtopt.errors import InputError
+    from dtopt.registry import load_solver, solver_names
+    from reports import tables
+
+    if runs < 1:
+        raise InputError(f"must be >= 1, got {runs}", where="--runs")
+    names = solver or list(solver_names())
+    for name in names:
+        load_solver(name)
+    for path in (markdown, csv, html):
+        if path is not None and not path.resolve().parent.is_dir():
+            raise InputError("its folder does not exist", where=str(path))
+    problems = [p for name in files for p in load(name, seed=seed, data=data, file_format=file_format)]
+    with progress() as bar:
+        task = bar.add_task("comparing", total=len(problems) * len(names) * runs)
+
+        def done(row: Row) -> None:
+            bar.update(task, advance=1, description=f"{row.instance} · {row.solver}")
+
+        comparison = run(problems, names, time_limit=time_limit, seed=seed, runs=runs, on_row=done)
+    for path, text in ((markdown, tables.markdown), (csv, tables.csv), (html, _page)):
+        if path is not None:
+            path.write_text(text(comparison), encoding="utf-8")
+            typer.echo(f"wrote {path}", err=True)
+    if as_json:
+        print_json([row.to_dict() | {"gap": comparison.to_dict_gap(row)} for row in comparison.rows])
+    else:
+        _show(comparison)
+    if comparison.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _page(comparison: Comparison) -> str:
+    from reports.html import html
+
+    return html(comparison)
+
+
+def _show(comparison: Comparison) -> None:
+    from reports.tables import HEADINGS, display_rows
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*HEADINGS, box=None, pad_edge=False)
+    for column in table.columns[3:]:
+        column.justify = "right"
+    for row in display_rows(comparison):
+        if row.starts_instance and table.row_count:
+            table.add_section()
+        table.add_row(*row.cells, style="bold" if row.best else None)
+    console = Console()
+    # A pipe has no width of its own; a table cut to 80 columns would lose figures.
+    console.print(table, width=None if console.is_terminal else 160)

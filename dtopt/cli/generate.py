@@ -1,0 +1,84 @@
+"""`dtopt generate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["generate"]
+
+
+def generate(
+    preset: Annotated[str | None, typer.Argument(help="The preset; --list shows them.", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File (.json or .npz), or folder with --count.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
+    count: Annotated[
+        int | None, typer.Option(help="Write so many instances, one for each seed, into a folder.")
+    ] = None,
+    users: Annotated[int | None, typer.Option(help="Number of users N.")] = None,
+    stations: Annotated[int | None, typer.Option(help="Number of base stations M.")] = None,
+    sharing: Annotated[str | None, typer.Option(help="CPU sharing: optimal, equal or fixed.")] = None,
+    objective: Annotated[str | None, typer.Option(help="system-cost or latency.")] = None,
+    kind: Annotated[str | None, typer.Option(help="placement (P1) or migration (P2).")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with real data, for presets that read some.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--set", help="Any other option of the preset, as key=value.")
+    ] = None,
+    show_list: Annotated[bool, typer.Option("--list", help="Show the presets and their options.")] = False,
+) -> None:
+    """Generate an instance from a preset and write it to a file."""
+    from dtopt.cli.common import settings
+    from dtopt.errors import InputError
+    from dtopt.generators import generate as make
+    from dtopt.io import write
+
+    if show_list:
+        _show_presets()
+        return
+    if preset is None:
+        raise InputError("name a preset", mend="dtopt generate --list shows them")
+    options: dict[str, Any] = settings(option or [])
+    named = {"users": users, "stations": stations, "sharing": sharing, "objective": objective, "kind": kind}
+    options |= {key: value for key, value in named.items() if value is not None}
+    if data is not None:
+        options["data"] = str(data)
+    if count is None:
+        problem = make(preset, seed=seed, **options)
+        path = output or Path(f"{problem.name}.{'npz' if problem.n_users > 5000 else 'json'}")
+        write(problem, path)
+        typer.echo(f"{path}: {problem.n_users} users, {problem.n_stations} stations")
+        return
+    if count < 1:
+        raise InputError(f"must be >= 1, got {count}", where="--count")
+    folder = output or Path()
+    folder.mkdir(parents=True, exist_ok=True)
+    for s in range(seed, seed + count):
+        problem = make(preset, seed=s, **options)
+        path = folder / f"{problem.name}.{'npz' if problem.n_users > 5000 else 'json'}"
+        write(problem, path)
+        typer.echo(f"{path}: {problem.n_users} users, {problem.n_stations} stations")
+
+
+def _show_presets() -> None:
+    import inspect
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from dtopt.generators import load_preset, preset_names
+
+    table = Table("preset", "what", "options", box=None, pad_edge=False)
+    for name in preset_names():
+        function = load_preset(name)
+        options = [
+            key if p.default in (None, p.empty) else f"{key}={p.default}"
+            for key, p in inspect.signature(function).parameters.items()
+            if key != "seed"
+        ]
+        summary = (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ")
+        table.add_row(name, summary, " ".join(options))
+    Console().print(table)
