@@ -1,0 +1,6 @@
+"""``python -m dtopt``."""
+
+from dtopt.cli import main
+
+if __name__ == "__main__":
+    main()
