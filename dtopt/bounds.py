@@ -1,10 +1,10 @@
 """Dual bounds: proven bounds on the optimum that need no search.
 
-P1: the constraints that tie users together are priced. With a price λ_k on the load L_k = Σ √(κ w_i) a_ik, μ_k on the
-places and ν_k on the CPU that must be set aside (demands under ``fixed`` sharing, deadline floors under ``optimal``),
-each user chooses its cheapest server and each server decides alone whether to open, which leaves a closed form (see
-`_PriceProblem`). Any prices >= 0 give a valid lower bound; good ones are found by quasi-Newton ascent on a smoothed
-form, and the bound returned is the unsmoothed one.
+P1: the constraints that tie decisions together are priced. With a price π_i on serving user i, λ_k on the load
+L_k = Σ √(κ w_i) a_ik, μ_k on the places and ν_k on the CPU that must be set aside (demands under ``fixed`` sharing,
+deadline floors under ``optimal``), each server decides alone which users pay for themselves and whether to open, which
+leaves a closed form (see `_PriceProblem`). Any prices give a valid lower bound; good ones are found by quasi-Newton
+ascent on a smoothed form, and the bound returned is the unsmoothed one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import logsumexp
+from scipy.special import expit
 
 from dtopt.problem import Migration, Placement
 
@@ -32,6 +32,8 @@ SLACK = 1e-10
 #: Temperatures of the smoothed ascent, as shares of the mean cost of a user, and the iterations spent at each.
 TEMPERATURES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 ITERATIONS = 60
+#: Past steps that the quasi-Newton ascent remembers.
+MEMORY = 20
 
 
 def dual_bound(problem: Problem) -> float:
@@ -80,9 +82,10 @@ def _utility_alone(problem: Migration) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _PriceProblem:
-    """The Lagrangian dual of P1 in the prices (λ, μ, ν, θ), all >= 0.
+    """The Lagrangian dual of P1 in the prices (π, λ, μ, ν, θ), all but π >= 0.
 
-    g = Σ_i min_k (c_ik + λ_k s_i + μ_k + ν_k ρ_ik) + Σ_k min(0, o + θ − λ_k² F_k / 4u − μ_k N_k − ν_k) − θ K
+    g = Σ_i π_i + Σ_k min(0, V_k) − θ K  with
+    V_k = o + θ + Σ_i min(0, c_ik − π_i + λ_k s_i + μ_k + ν_k ρ_ik) − λ_k² F_k / 4u − μ_k N_k − ν_k
 
     with c the pair costs, s_i = √(κ w_i), ρ_ik the part of F_k that the pair must get, o the opening cost, u the worth
     of one user's second and K the number of servers that may open. The load term is min over L of u L²/F − λ L =
@@ -90,7 +93,6 @@ class _PriceProblem:
     """
 
     cost: FloatArray
-    allowed: BoolArray
     root_load: FloatArray
     part: FloatArray | None
     cpu: FloatArray
@@ -118,7 +120,6 @@ class _PriceProblem:
         allowed = problem.allowed_matrix
         return cls(
             cost=np.where(allowed, problem.user_weight * latency, np.inf),
-            allowed=allowed,
             root_load=problem.root_load if problem.sharing != "fixed" else np.zeros(problem.n_users),
             part=None if part is None else np.where(allowed, part, 0.0),
             cpu=cpu,
@@ -130,72 +131,80 @@ class _PriceProblem:
 
     def ascend(self) -> float:
         """Return the best bound found over all temperatures."""
-        m = self.cpu.size
-        # Start from the prices of a load spread evenly over all CPUs, and measure all prices in such units.
-        even = 2.0 * self.worth * self.root_load.sum() / self.cpu.sum()
-        typical = float(np.where(self.allowed, self.cost, np.inf).min(axis=1).mean())
-        typical += even * float(self.root_load.mean())
-        unit = np.full(3 * m + 1, max(typical, 1e-300))
-        unit[:m] = even if even > 0 else 1.0
+        n, m = self.cost.shape
+        # Start from the prices of a load spread evenly over half of all CPUs, and measure all prices in such units.
+        even = 4.0 * self.worth * self.root_load.sum() / self.cpu.sum()
+        serve = (self.cost + even * self.root_load[:, None]).min(axis=1) + self.opening * max(1.0, m / 3.0) / n
+        typical = max(float(serve.mean()), 1e-300)
+        unit = np.full(n + 3 * m + 1, typical)
+        unit[n : n + m] = even if even > 0 else 1.0
         unit[-1] = max(self.opening, typical)
-        start = np.zeros(3 * m + 1)
-        start[:m] = 1.0 if even > 0 else 0.0
-        free = self._free()
-        start[~free] = 0.0
-        limits = [(0.0, None if f else 0.0) for f in free]
-        best = max(self.value(start * unit), self.value(np.zeros(start.size)))
-        scale = max(abs(best), typical, 1e-300)
-        x = start
+        x = np.zeros(unit.size)
+        x[:n] = serve / typical
+        x[n : n + m] = 1.0 if even > 0 else 0.0
+        limits: list[tuple[float | None, float | None]] = [(None, None)] * n
+        limits += [(0.0, None if free else 0.0) for free in self._useful()]
+        best = max(self.value(x * unit), self.value(np.zeros(x.size)))
+        scale = max(float(serve.sum()), 1e-300)
+
+        def negative(x: FloatArray, temperature: float) -> tuple[float, FloatArray]:
+            value, slope = self.smoothed(x * unit, temperature)
+            return -value / scale, -slope * unit / scale
+
         for temperature in TEMPERATURES:
-
-            def negative(x: FloatArray, temperature: float = temperature * typical) -> tuple[float, FloatArray]:
-                value, slope = self._smoothed(x * unit, temperature)
-                return -value / scale, -slope * unit / scale
-
-            x = minimize(negative, x, jac=True, method="L-BFGS-B", bounds=limits, options={"maxiter": ITERATIONS}).x
+            x = minimize(
+                negative,
+                x,
+                (temperature * typical,),
+                jac=True,
+                method="L-BFGS-B",
+                bounds=limits,
+                options={"maxiter": ITERATIONS, "maxcor": MEMORY},
+            ).x
             best = max(best, self.value(x * unit))
         return best
 
-    def _free(self) -> BoolArray:
-        """Return which prices are of use: a constraint that cannot bind has price 0."""
-        m = self.cpu.size
+    def _useful(self) -> BoolArray:
+        """Return which of (λ, μ, ν, θ) are of use: a constraint that cannot bind has price 0."""
+        n, m = self.cost.shape
         free = np.zeros(3 * m + 1, dtype=bool)
         free[:m] = self.root_load.any()
-        free[m : 2 * m] = self.capacity < self.cost.shape[0]
+        free[m : 2 * m] = self.capacity < n
         free[2 * m : 3 * m] = self.part is not None
         free[-1] = self.max_open < m
         return free
 
     def _priced(self, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the priced pair costs, shape (N, M), and what opening each server is worth, shape (M,)."""
-        m = self.cpu.size
-        load, place, part, slot = prices[:m], prices[m : 2 * m], prices[2 * m : 3 * m], prices[-1]
-        pair = self.cost + np.outer(self.root_load, load) + place
+        """Return what each pair adds to V, shape (N, M), and V of an empty server, shape (M,)."""
+        n, m = self.cost.shape
+        load, place, part = prices[n:-1].reshape(3, m)
+        pair = self.cost - prices[:n, None] + self.root_load[:, None] * load + place
         if self.part is not None:
             pair = pair + part * self.part
-        server = self.opening + slot - load**2 * self.cpu / (4.0 * self.worth) - place * self.capacity - part
-        return pair, server
+        empty = self.opening + prices[-1] - load**2 * self.cpu / (4.0 * self.worth) - place * self.capacity - part
+        return pair, empty
 
     def value(self, prices: FloatArray) -> float:
-        """Return g, a valid lower bound for any prices >= 0."""
-        pair, server = self._priced(prices)
-        total = pair.min(axis=1).sum() + np.minimum(0.0, server).sum() - prices[-1] * self.max_open
-        return float(total)
+        """Return g, a valid lower bound for any prices in range."""
+        pair, empty = self._priced(prices)
+        server = empty + np.minimum(0.0, pair).sum(axis=0)
+        n = self.cost.shape[0]
+        return float(prices[:n].sum() + np.minimum(0.0, server).sum() - prices[-1] * self.max_open)
 
-    def _smoothed(self, prices: FloatArray, temperature: float) -> tuple[float, FloatArray]:
-        """Return g with soft minima, and its gradient."""
-        m = self.cpu.size
-        pair, server = self._priced(prices)
-        soft = logsumexp(-pair / temperature, axis=1)
-        choice = np.exp(-pair / temperature - soft[:, None])
-        ratio = -server / temperature
-        open_soft = np.logaddexp(0.0, ratio)
-        is_open = np.exp(ratio - open_soft)
-        value = -temperature * (soft.sum() + open_soft.sum()) - prices[-1] * self.max_open
-        load = self.root_load @ choice
+    def smoothed(self, prices: FloatArray, temperature: float) -> tuple[float, FloatArray]:
+        """Return g with both minima softened, which lies below it, and its gradient."""
+        n, m = self.cost.shape
+        pair, empty = self._priced(prices)
+        # min(0, x) is softened to −T log(1 + e^{−x/T}) <= min(0, x).
+        chosen = expit(-pair / temperature)
+        server = empty - temperature * np.logaddexp(0.0, -pair / temperature).sum(axis=0)
+        is_open = expit(-server / temperature)
+        value = prices[:n].sum() - temperature * np.logaddexp(0.0, -server / temperature).sum()
         slope = np.empty(prices.size)
-        slope[:m] = load - is_open * prices[:m] * self.cpu / (2.0 * self.worth)
-        slope[m : 2 * m] = choice.sum(axis=0) - is_open * self.capacity
-        slope[2 * m : 3 * m] = -is_open if self.part is None else (choice * self.part).sum(axis=0) - is_open
+        slope[:n] = 1.0 - chosen @ is_open
+        load, place, part = slope[n:-1].reshape(3, m)
+        load[:] = is_open * (self.root_load @ chosen - prices[n : n + m] * self.cpu / (2.0 * self.worth))
+        place[:] = is_open * (chosen.sum(axis=0) - self.capacity)
+        part[:] = is_open * ((0.0 if self.part is None else (chosen * self.part).sum(axis=0)) - 1.0)
         slope[-1] = is_open.sum() - self.max_open
-        return float(value), slope
+        return float(value - prices[-1] * self.max_open), slope

@@ -26,6 +26,8 @@ __all__ = ["solve"]
 REFRESHES = 20
 #: Users whose costs are looked at together, to bound memory.
 BLOCK = 4096
+#: Prices of a whole server's CPU that are tried one after the other, in units of the spread of a user's costs.
+RENTS = (0.0, 1.0, 3.0, 10.0, 100.0)
 #: Passes over all open servers that try to close each.
 PASSES = 10
 
@@ -50,26 +52,33 @@ def solve(
             loads = _construct(run, problem.server_allowed)
             if loads is not None and isinstance(problem, Placement):
                 _close_servers(run, problem, loads)
-            # Where too many servers are open or users were left over: the largest servers that may be open, and
-            # then the bulkiest twins first, which packs better than regret.
-            for bulky_first in (False, True):
+            # Where too many servers are open or users were left over: the largest servers that may be open, and an
+            # ever higher price on the CPU that must be set aside, so that scarce servers are not filled carelessly.
+            for rent in RENTS:
                 if run.solution is None:
-                    _construct(run, largest_servers(problem), bulky_first=bulky_first)
+                    _construct(run, largest_servers(problem), rent=rent)
     return run.result()
 
 
-def _construct(run: Run, is_open: BoolArray, *, bulky_first: bool = False) -> ServerLoads | None:
+def _construct(run: Run, is_open: BoolArray, *, rent: float = 0.0) -> ServerLoads | None:
     """Place all users on the open servers and offer the result; None where some could not be placed."""
     loads = ServerLoads(run.problem, is_open)
     waiting = np.arange(run.problem.n_users)
+    if rent > 0:
+        cost = loads.marginal(waiting[:BLOCK])
+        spread = np.where(np.isfinite(cost), cost, -np.inf).max(axis=1) - cost.min(axis=1)
+        rent *= float(np.nanmedian(np.where(np.isfinite(spread), spread, np.nan)))
+
+    def price(users: IntArray) -> FloatArray:
+        return loads.marginal(users) + (rent * _part(loads, users) if rent > 0 else 0.0)
+
     step = max(1, waiting.size // REFRESHES)
     while waiting.size:
-        urgency = _bulk if bulky_first else _regret
-        blocks = [urgency(loads, waiting[i : i + BLOCK]) for i in range(0, waiting.size, BLOCK)]
+        blocks = [_regret(price(waiting[i : i + BLOCK])) for i in range(0, waiting.size, BLOCK)]
         order = np.argsort(-np.concatenate(blocks), kind="stable")
         batch, waiting = waiting[order[:step]], np.sort(waiting[order[step:]])
         for user in batch.tolist():
-            cost = loads.marginal(np.array([user]))[0]
+            cost = price(np.array([user]))[0]
             server = int(cost.argmin())
             if np.isfinite(cost[server]):
                 loads.add(user, server)
@@ -81,26 +90,25 @@ def _construct(run: Run, is_open: BoolArray, *, bulky_first: bool = False) -> Se
     return loads
 
 
-def _regret(loads: ServerLoads, users: IntArray) -> FloatArray:
+def _regret(cost: FloatArray) -> FloatArray:
     """Return how much worse the second-best server is than the best, for each user."""
-    cost = loads.marginal(users)
     if cost.shape[1] == 1:
-        return np.zeros(users.size)
+        return np.zeros(cost.shape[0])
     two = np.partition(cost, 1, axis=1)[:, :2]
     with np.errstate(invalid="ignore"):
         regret = two[:, 1] - two[:, 0]
     return np.where(np.isfinite(two[:, 1]), regret, np.inf)
 
 
-def _bulk(loads: ServerLoads, users: IntArray) -> FloatArray:
-    """Return the part of a server that each user's twin takes where it takes least."""
+def _part(loads: ServerLoads, users: IntArray) -> FloatArray:
+    """Return the part of each server's CPU that must be set aside for each user there."""
     problem = loads.problem
     servers = np.arange(problem.n_stations)
     if problem.sharing == "fixed":
         need = problem.demand(users[:, None], servers)
     else:
         need = problem.compute_floor(users[:, None], servers)
-    return np.asarray((need / problem.network.stations.cpu_hz).min(axis=1))
+    return np.asarray(need / problem.network.stations.cpu_hz)
 
 
 def _close_servers(run: Run, problem: Placement, loads: ServerLoads) -> None:

@@ -23,13 +23,13 @@ def main() -> NoReturn:
     from dtopt.errors import DtoptError
 
     # Typer may carry its own copy of Click, so the base of its errors is found through its own.
-    usage_error = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+    usage_error: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     try:
         code = typer.main.get_command(app).main(standalone_mode=False, prog_name="dtopt")
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except usage_error as error:
-        text = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+        text = " ".join(str(getattr(error, "format_message", error.__str__)()).split())
         _fail(text, hint="see dtopt --help" if "--help" not in text else "")
     except typer.Abort:
         _fail("interrupted", code=INTERRUPTED)
