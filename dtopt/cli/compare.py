@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from reports.compare import Comparison, Row
+    from reports.comparison import Comparison, Row
 
 __all__ = ["compare"]
+
+#: Columns of a table that goes to a file or another program.
+PIPE_WIDTH = 160
 
 
 def compare(
@@ -61,7 +64,7 @@ def compare(
             path.write_text(text(comparison), encoding="utf-8")
             typer.echo(f"wrote {path}", err=True)
     if as_json:
-        print_json([row.to_dict() | {"gap": comparison.to_dict_gap(row)} for row in comparison.rows])
+        print_json(comparison.to_dict())
     else:
         _show(comparison)
     if comparison.interrupted:
@@ -75,17 +78,21 @@ def _page(comparison: Comparison) -> str:
 
 
 def _show(comparison: Comparison) -> None:
-    from reports.tables import HEADINGS, display_rows
+    from reports.tables import TEXT_COLUMNS, display_rows, headings
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*HEADINGS, box=None, pad_edge=False)
-    for column in table.columns[3:]:
+    table = Table(*headings(comparison), box=None, pad_edge=False)
+    for column in table.columns[TEXT_COLUMNS:]:
         column.justify = "right"
     for row in display_rows(comparison):
         if row.starts_instance and table.row_count:
             table.add_section()
         table.add_row(*row.cells, style="bold" if row.best else None)
     console = Console()
-    # A pipe has no width of its own; a table cut to 80 columns would lose figures.
-    console.print(table, width=None if console.is_terminal else 160)
+    if not console.is_terminal:
+        # A pipe has no width of its own; a table cut to 80 columns would lose figures.
+        console = Console(width=PIPE_WIDTH)
+    console.print(table)
+    for note in comparison.notes:
+        typer.echo(note)

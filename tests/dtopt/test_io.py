@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -238,3 +239,19 @@ def test_a_result_without_solution_cannot_be_written(tmp_path):
 def test_the_schema_is_json_and_knows_both_kinds():
     schema = json.loads(json.dumps(instance_schema()))
     assert [part["properties"]["kind"]["const"] for part in schema["oneOf"]] == ["placement", "migration"]
+
+
+def test_the_example_in_the_docs_is_an_instance(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "files.md").read_text()
+    instance, solution = (block.partition("```")[0] for block in text.split("```json\n")[1:])
+    path = tmp_path / "docs.json"
+    path.write_text(instance)
+    problem = read(path)
+    assert (problem.n_users, problem.n_stations) == (2, 2)
+    path.write_text(solution.replace("(64 hex digits)", problem.content_hash))
+    assert evaluate(problem, read_solution(path, problem)).feasible
+    for field in ("radio", "compute", "backhaul", "sync", "weights", "sharing", "objective", "max_servers", "deadline"):
+        document = json.loads(instance)
+        del document[field]
+        path.write_text(json.dumps(document))
+        read(path)
