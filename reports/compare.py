@@ -1,0 +1,204 @@
+"""`compare`: several solvers on several instances, every solution judged again, gaps to the best proven bound."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dtopt.bounds import dual_bound
+from dtopt.errors import DtoptError, InputError, UnknownSolverError
+from dtopt.evaluation import evaluate
+from dtopt.registry import load_solver, solver_info, solver_names
+from dtopt.result import Status
+from dtopt.stop import stopping
+from reports.comparison import Case, Comparison, Row
+from reports.runs import run_solver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from dtopt.evaluation import Evaluation
+    from dtopt.problem import Problem
+    from dtopt.result import Incumbent, Result
+
+__all__ = ["BOUND_PAIRS", "compare"]
+
+#: Above this many pairs of user and station `compare` leaves `dual_bound` out: it takes some 60 µs for each pair.
+BOUND_PAIRS = 250_000
+
+
+def compare(
+    problems: Mapping[str, Problem] | Sequence[Problem],
+    solvers: Sequence[str] | None = None,
+    *,
+    time_limit: float | None = None,
+    seed: int = 0,
+    runs: int = 1,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    on_start: Callable[[str, str, int], None] | None = None,
+    on_incumbent: Callable[[str, str, Incumbent], None] | None = None,
+    on_row: Callable[[Row], None] | None = None,
+    keep_going: bool = True,
+) -> Comparison:
+    """Run every solver on every problem and return what came of it.
+
+    Parameters
+    ----------
+    problems : mapping or sequence
+        The instances, by the label they are shown with; a sequence is labelled by the problems' names.
+    solvers : sequence of str, optional
+        Names; where not given, all registered solvers, each on the kinds of problem it takes.
+    time_limit : float, optional
+        For each run, s.
+    seed : int
+        Of the first run; run r has seed + r.
+    runs : int
+        Runs of each solver on each problem.
+    options : mapping, optional
+        Options by solver.
+    on_start, on_incumbent, on_row : callable, optional
+        Called with label, solver and run before each run, with label, solver and incumbent at each new incumbent, and
+        with each finished row.
+    keep_going : bool
+        Whether a solver that fails by an exception becomes a row (True) or ends the comparison.
+
+    Returns
+    -------
+    Comparison
+        On Ctrl-C what was finished so far, with `Comparison.interrupted` set.
+
+    Raises
+    ------
+    UnknownSolverError
+        If a solver was named that there is not.
+    InputError
+        On a bad seed, limit or option.
+    """
+    if runs < 1:
+        raise InputError(f"must be >= 1, got {runs}", where="runs")
+    if seed < 0:
+        raise InputError(f"must be >= 0, got {seed}", where="seed")
+    stopping(None, time_limit)
+    labelled = label(problems)
+    names = check_solvers(solvers)
+
+    def run_one(text: str, name: str, run: int) -> Row:
+        def noticed(step: Incumbent) -> None:
+            if on_incumbent is not None:
+                on_incumbent(text, name, step)
+
+        if on_start is not None:
+            on_start(text, name, run)
+        given = (options or {}).get(name)
+        try:
+            result = run_solver(
+                labelled[text], name, time_limit=time_limit, seed=seed + run, options=given, on_incumbent=noticed
+            )
+        except DtoptError as error:
+            # Seed and limit are checked by now: this is one solver's word on one instance.
+            status = "unavailable" if isinstance(error, UnknownSolverError) else "unsupported"
+            return Row(text, name, run, seed + run, status, message=str(error))
+        except Exception as error:
+            # A solver from elsewhere may fail in any way; hours of other runs are not lost for it.
+            if not keep_going:
+                raise
+            message = " ".join(f"{type(error).__name__}: {error}".split())
+            return Row(text, name, run, seed + run, "failed", message=message)
+        return _judged(text, name, run, labelled[text], result)
+
+    cases: list[Case] = []
+    rows: list[Row] = []
+    interrupted = False
+    try:
+        for text, problem in labelled.items():
+            # Before the runs, so that an interrupted comparison has its gaps too.
+            cases.append(Case(text, problem, _dual_bound(problem)))
+            for name, run in itertools.product(names, range(runs)):
+                if solvers is None and not _takes(name, problem):
+                    continue
+                row = run_one(text, name, run)
+                rows.append(row)
+                if on_row is not None:
+                    on_row(row)
+                if row.status == Status.INTERRUPTED:
+                    raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        interrupted = True
+    return Comparison(tuple(cases), tuple(rows), time_limit, seed, runs, interrupted)
+
+
+def label(problems: Mapping[str, Problem] | Sequence[Problem]) -> dict[str, Problem]:
+    """Return the problems by label; names that occur twice are numbered."""
+    if isinstance(problems, Mapping):
+        return dict(problems)
+    found: dict[str, Problem] = {}
+    for problem in problems:
+        base = problem.name or problem.kind
+        text, number = base, 1
+        while text in found:
+            number += 1
+            text = f"{base} ({number})"
+        found[text] = problem
+    return found
+
+
+def check_solvers(solvers: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names, each once, in their order; all registered ones where none are given."""
+    if solvers is None:
+        return solver_names()
+    for name in solvers:
+        if name not in solver_names():
+            load_solver(name)  # raises; one that is there but cannot be loaded shows as a row instead
+    return tuple(dict.fromkeys(solvers))
+
+
+def _takes(solver: str, problem: Problem) -> bool:
+    """Return whether a solver takes the kind of problem; one that cannot be loaded shows as a row instead."""
+    try:
+        return problem.kind in solver_info(solver).problems
+    except UnknownSolverError:
+        return True
+
+
+def _dual_bound(problem: Problem) -> float | None:
+    if problem.n_users * problem.n_stations > BOUND_PAIRS:
+        return None
+    bound = dual_bound(problem)
+    return bound if math.isfinite(bound) else None
+
+
+def _judged(text: str, name: str, run: int, problem: Problem, result: Result) -> Row:
+    status, evaluation, message = _judge(problem, result)
+    return Row(
+        text,
+        name,  # as it was asked for; a result may call itself something else
+        run,
+        result.seed,
+        status,
+        solution=result.solution if evaluation is not None else None,
+        evaluation=evaluation,
+        bound=result.bound if result.bound is not None and math.isfinite(result.bound) else None,
+        trace=result.trace,
+        wall_s=result.wall_s,
+        cpu_s=result.cpu_s,
+        message=message,
+        versions=dict(result.versions),
+    )
+
+
+def _judge(problem: Problem, result: Result) -> tuple[str, Evaluation | None, str]:
+    """Return status, evaluation and message of a result after the evaluator's own look at its solution."""
+    if result.solution is None:
+        claims = result.status in {Status.OPTIMAL, Status.FEASIBLE}
+        return str(Status.NOT_FOUND if claims else result.status), None, result.message
+    evaluation = evaluate(problem, result.solution)
+    if not evaluation.feasible:
+        first = evaluation.violations[0]
+        more = f" and {len(evaluation.violations) - 1} more" if len(evaluation.violations) > 1 else ""
+        return "invalid", None, f"the evaluator rejects its solution: {first.message}{more}"
+    claimed = result.objective
+    if claimed is None or not math.isclose(claimed, evaluation.objective, rel_tol=1e-9, abs_tol=1e-12):
+        return str(result.status), evaluation, f"claims {claimed}, the evaluator finds {evaluation.objective:.10g}"
+    return str(result.status), evaluation, result.message

@@ -1,0 +1,155 @@
+"""What the formulations share: numbers of order 1, the common rows, and the price of CPU on a server.
+
+Throughout, CPU is in parts of the servers' mean F, and s_i = √(κ w_i) is divided by the root of that mean, so that
+s_i²/F_k is in seconds. With r the root of the multiplier of (18c) on a server, the KKT conditions of the optimal
+sharing say f_i = max(floor_i, s_i/r), and r = L/F where no floor binds.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dtopt.errors import UnsupportedProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dtopt.arrays import BoolArray, FloatArray, IntArray
+    from dtopt.problem import Problem
+    from solvers.milp.engine import Model
+
+__all__ = ["MOST", "Formulation", "check_size", "price"]
+
+#: Columns and rows of the largest model that is built.
+MOST = 2_000_000
+#: The evaluator's tolerance on deadlines, taken for counts of twins that just meet one.
+TOLERANCE = 1e-9
+
+
+def check_size(parts: int, what: str) -> None:
+    """Raise UnsupportedProblemError where a model would be too large to build."""
+    if parts > MOST:
+        raise UnsupportedProblemError(
+            f"milp is for small problems: {what} would take {parts:,} columns and rows, at most {MOST:,} are built"
+        )
+
+
+class Formulation(ABC):
+    """A problem as a MILP; the objective is `sign` · `scale` · (the model's) + `constant`.
+
+    Parameters
+    ----------
+    problem : Problem
+    check : callable
+        Called now and then while a model is built; leaves by an exception where the time is up.
+    """
+
+    #: Whether `refine` can tighten the model.
+    refines = False
+
+    def __init__(self, problem: Problem, check: Callable[[], None]) -> None:
+        pairs = problem.n_users * problem.n_stations
+        check_size(3 * pairs, f"{problem.n_users} users and {problem.n_stations} servers")
+        self.problem = problem
+        self.check = check
+        self.allowed: BoolArray = problem.allowed_matrix
+        #: All users and all servers, for what the problem tells of pairs.
+        self.grid: tuple[IntArray, IntArray] = (
+            np.arange(problem.n_users)[:, None],
+            np.arange(problem.n_stations)[None, :],
+        )
+        self.sign = -1.0 if problem.maximise else 1.0
+        self.scale = 1.0
+        self.constant = 0.0
+        self.forbidden: list[IntArray] = []
+        stations = problem.network.stations
+        self.mean_cpu = float(stations.cpu_hz.mean())
+        self.cpu: FloatArray = stations.cpu_hz / self.mean_cpu
+        self.root_load: FloatArray = problem.root_load / np.sqrt(self.mean_cpu)
+        self.room = np.minimum(stations.capacity, problem.n_users)
+        self.model: Model
+
+    def objective(self, value: float) -> float:
+        """Return the problem's objective, or bound, of one of the model."""
+        return self.sign * self.scale * value + self.constant
+
+    def forbid(self, association: IntArray) -> None:
+        """Cut off one association, now and in later models."""
+        self.forbidden.append(association)
+        self.model.forbid(association)
+
+    @abstractmethod
+    def build(self) -> None:
+        """Make `model`."""
+
+    def refine(self, association: IntArray) -> None:  # noqa: B027 - most need nothing
+        """Make the model exact at an association."""
+
+    def refine_relaxation(self, values: dict[Any, float]) -> bool:
+        """Tighten the model at a solution of its linear relaxation; return whether there was anything to do."""
+        return False
+
+    @property
+    def floors(self) -> FloatArray:
+        """Least CPU of allowed pairs under hard deadlines, parts of mean F, shape (N, M); 0 elsewhere."""
+        return np.where(self.allowed, self.problem.floor_matrix, 0.0) / self.mean_cpu
+
+    def capacity_rows(self, is_open: list[Any] | None = None) -> None:
+        """Add (18b), with the linking of pairs to open servers where there are such."""
+        model = self.model
+        for k, users in enumerate(model.of_server):
+            terms = [(model.pair[i, k], 1.0) for i in users]
+            if is_open is not None:
+                for i in users:
+                    model.row([(model.pair[i, k], 1.0), (is_open[k], -1.0)], "<", 0.0)
+                model.row([*terms, (is_open[k], -float(self.room[k]))], "<", 0.0)
+            elif self.room[k] < len(users):
+                model.row(terms, "<", float(self.room[k]))
+
+    def cpu_rows(self, parts: FloatArray, is_open: list[Any] | None = None) -> None:
+        """Add (18c) as a knapsack: what each pair takes at least, in parts of the server."""
+        model = self.model
+        for k, users in enumerate(model.of_server):
+            if parts[users, k].sum() > 1.0:
+                terms = [(model.pair[i, k], parts[i, k]) for i in users]
+                if is_open is None:
+                    model.row(terms, "<", 1.0)
+                else:
+                    model.row([*terms, (is_open[k], -1.0)], "<", 0.0)
+
+    def largest(self, weight: FloatArray, k: int) -> float:
+        """Return the most that weights of users can sum to on a server, within its capacity."""
+        users = self.model.of_server[k]
+        return float(np.sort(weight[users])[::-1][: self.room[k]].sum())
+
+
+def price(root_load: FloatArray, floor: FloatArray, cpu: float, part: FloatArray | None = None) -> float:
+    """Return r of a server: where Σ part · max(floor, s/r) meets its CPU.
+
+    Parameters
+    ----------
+    root_load, floor : ndarray, shape (n,)
+        s and the least share of the twins on it.
+    cpu : float
+        What the server has.
+    part : ndarray, shape (n,), optional
+        How much of each twin is on it, for fractional solutions; 1 where not given.
+    """
+    part = np.ones(root_load.size) if part is None else part
+    free = (root_load > 0) & (part > 0)
+    r = 0.0
+    while free.any():
+        left = cpu - float((part * floor)[~free].sum())
+        total = float((part * root_load)[free].sum())
+        if left <= 1e-12 * cpu:
+            # The floors take all there is; from here on r changes nothing.
+            return max(r, float((root_load[free] / np.maximum(floor[free], 1e-300)).max()))
+        r = total / left
+        short = free & (root_load < r * floor)
+        if not short.any():
+            return r
+        free &= ~short
+    return r
