@@ -35,13 +35,12 @@ def compare(
 
     Interrupted, it keeps and writes the rows that are finished. Exit code: 0, 2 wrong input, 130 interrupted.
     """
-    from reports.compare import compare as run
-
     from dtopt.cli import INTERRUPTED
     from dtopt.cli.common import load, print_json, progress
     from dtopt.errors import InputError
     from dtopt.registry import load_solver, solver_names
     from reports import tables
+    from reports.compare import compare as run
 
     if runs < 1:
         raise InputError(f"must be >= 1, got {runs}", where="--runs")
@@ -78,9 +77,10 @@ def _page(comparison: Comparison) -> str:
 
 
 def _show(comparison: Comparison) -> None:
-    from reports.tables import TEXT_COLUMNS, display_rows, headings
     from rich.console import Console
     from rich.table import Table
+
+    from reports.tables import TEXT_COLUMNS, display_rows, headings
 
     table = Table(*headings(comparison), box=None, pad_edge=False)
     for column in table.columns[TEXT_COLUMNS:]:

@@ -7,7 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from dtopt.bounds import _PriceProblem, dual_bound
+from dtopt.bounds import dual_bound
+from dtopt.evaluation import evaluate
+from dtopt.price_dual import CLOSED, OPEN, PriceDual
+from dtopt.solution import Solution
 from tests.oracle import brute_force
 from tests.tiny import OBJECTIVES, SHARINGS, tiny_problem
 
@@ -46,7 +49,7 @@ def test_any_prices_give_a_bound():
         best, _ = brute_force(problem)
         if best is None:
             continue
-        dual = _PriceProblem.of(problem)
+        dual = PriceDual.of(problem)
         for _ in range(20):
             tried += 1
             prices = rng.exponential(10.0 ** rng.uniform(-6, 0), problem.n_users + 3 * problem.n_stations + 1)
@@ -57,7 +60,7 @@ def test_any_prices_give_a_bound():
 
 def test_the_smoothed_dual_lies_below_and_its_gradient_is_right():
     problem = tiny_problem(4, users=5, stations=3, capacities=True, limited_servers=True, deadlines=True)
-    dual = _PriceProblem.of(problem)
+    dual = PriceDual.of(problem)
     rng = np.random.default_rng(1)
     prices = np.concatenate([rng.uniform(0.05, 0.3, 5), rng.uniform(1e-7, 1e-6, 3), rng.uniform(1e-3, 1e-2, 7)])
     value, slope = dual.smoothed(prices, 1e-2)
@@ -66,6 +69,42 @@ def test_the_smoothed_dual_lies_below_and_its_gradient_is_right():
         step = 1e-5 * prices[i] * np.eye(prices.size)[i]
         up, down = (dual.smoothed(prices + d * step, 1e-2)[0] for d in (1, -1))
         assert slope[i] == pytest.approx((up - down) / (2 * step[i]), rel=1e-4, abs=1e-7)
+
+
+def test_what_the_dual_proves_of_single_decisions_holds():
+    """The best cost over all associations with a pair, an open or a closed server is never below its bound."""
+    tried = 0
+    for seed in range(40):
+        problem = tiny_problem(seed, sharing=SHARINGS[seed % 3], capacities=True, limited_servers=seed % 2 == 0)
+        n, m = problem.n_users, problem.n_stations
+        pair, is_open, closed = np.full((n, m), np.inf), np.full(m, np.inf), np.full(m, np.inf)
+        for association in np.ndindex(*[m] * n):
+            judged = evaluate(problem, Solution(np.array(association)))
+            if judged.feasible:
+                cost = judged.objective - problem.constant_cost
+                pair[np.arange(n), association] = np.minimum(pair[np.arange(n), association], cost)
+                for k in range(m):
+                    if k in association:
+                        is_open[k] = min(is_open[k], cost)
+                    else:
+                        closed[k] = min(closed[k], cost)
+        if not np.isfinite(pair).any():
+            continue
+        tried += 1
+        dual = PriceDual.of(problem)
+        best, prices = dual.ascend()
+        slack = 1e-9 * abs(best)
+        assert (dual.pair_bounds(prices) <= pair + slack).all()
+        with_it, without_it = dual.server_bounds(prices)
+        assert (with_it <= is_open + slack).all()
+        assert (without_it <= closed + slack).all()
+        for k in range(m):
+            for state, cost in ((OPEN, is_open[k]), (CLOSED, closed[k])):
+                decided = dual.decided(k, state)
+                value = decided.ascend(prices, (0.01, 0.001))[0]
+                # Open and empty is not what the enumeration calls open, so an idle server may cost its opening less.
+                assert value <= cost + slack
+    assert tried > 25
 
 
 def test_a_larger_instance_is_nearly_closed():

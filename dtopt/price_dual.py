@@ -1,0 +1,239 @@
+"""The Lagrangian dual of P1 in prices: its value, its ascent, and what it proves of single decisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+
+if TYPE_CHECKING:
+    from dtopt.arrays import BoolArray, FloatArray, IntArray
+    from dtopt.problem import Placement, Problem
+
+__all__ = ["CLOSED", "FREE", "OPEN", "PriceDual", "pair_compute"]
+
+#: What has been decided of a server.
+CLOSED, FREE, OPEN = -1, 0, 1
+#: Temperatures of the smoothed ascent, as shares of the mean cost of a user, and the iterations spent at each.
+TEMPERATURES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+ITERATIONS = 60
+#: Past steps that the quasi-Newton ascent remembers.
+MEMORY = 20
+
+
+def pair_compute(problem: Problem) -> FloatArray:
+    """Return the least compute latency of each pair: its own under ``fixed`` sharing, else that of a user alone."""
+    stations = np.arange(problem.n_stations)[None, :]
+    users = np.arange(problem.n_users)[:, None]
+    share = problem.demand(users, stations) if problem.sharing == "fixed" else problem.network.stations.cpu_hz[None, :]
+    return np.asarray(problem.load_cycles[:, None] / share)
+
+
+@dataclass(frozen=True, eq=False)
+class PriceDual:
+    """The Lagrangian dual of P1 in the prices (π, λ, μ, ν, θ), all but π >= 0.
+
+    g = Σ_i π_i + Σ_k min(0, V_k) − θ K  with
+    V_k = o + θ + Σ_i min(0, c_ik − π_i + λ_k s_i + μ_k + ν_k ρ_ik) − λ_k² F_k / 4u − μ_k N_k − ν_k
+
+    with c the pair costs, s_i = √(κ w_i), ρ_ik the part of F_k that the pair must get, o the opening cost, u the worth
+    of one user's second and K the number of servers that may open. The load term is min over L of u L²/F − λ L =
+    −λ² F / 4u. A server that is decided to be open counts V_k in the place of min(0, V_k), one decided to be closed
+    counts 0. Under ``equal`` sharing it bounds too, since sharing the CPU otherwise could only be better.
+
+    The constant part of the objective is left out.
+
+    Parameters
+    ----------
+    cost : ndarray, shape (N, M)
+        c_ik, infinite where the pair is not allowed.
+    root_load : ndarray, shape (N,)
+    part : ndarray, shape (N, M), or None
+    cpu, capacity : ndarray, shape (M,)
+    opening, worth : float
+    max_open : int
+    state : ndarray of int, shape (M,)
+        `OPEN`, `CLOSED` or `FREE` for each server.
+    """
+
+    cost: FloatArray
+    root_load: FloatArray
+    part: FloatArray | None
+    cpu: FloatArray
+    capacity: FloatArray
+    opening: float
+    worth: float
+    max_open: int
+    state: IntArray
+
+    @classmethod
+    def of(cls, problem: Placement) -> PriceDual:
+        """Return the dual of a problem with all servers free."""
+        users, stations = np.arange(problem.n_users)[:, None], np.arange(problem.n_stations)[None, :]
+        cpu = problem.network.stations.cpu_hz
+        latency = problem.transfer_matrix
+        part = None
+        if problem.sharing == "fixed":
+            latency = latency + pair_compute(problem)
+            part = np.broadcast_to(problem.demand(users, stations) / cpu, latency.shape)
+            if problem.deadline == "soft":
+                share = problem.demand(users, stations)
+                late = problem.deadline_transfer_latency(users, stations) + problem.deadline_cycles[:, None] / share
+                excess = np.maximum(0.0, late - problem.network.users.deadline_s[:, None])
+                latency = latency + problem.deadline_penalty * excess
+        elif problem.sharing == "optimal" and problem.deadlines_bind:
+            part = problem.floor_matrix / cpu
+        allowed = problem.allowed_matrix
+        return cls(
+            cost=np.where(allowed, problem.user_weight * latency, np.inf),
+            root_load=problem.root_load if problem.sharing != "fixed" else np.zeros(problem.n_users),
+            part=None if part is None else np.where(allowed, part, 0.0),
+            cpu=cpu,
+            capacity=np.minimum(problem.network.stations.capacity, problem.n_users).astype(np.float64),
+            opening=problem.opening_cost,
+            worth=problem.user_weight,
+            max_open=problem.max_open,
+            state=np.zeros(problem.n_stations, dtype=np.int64),
+        )
+
+    def decided(self, server: int, state: int) -> PriceDual:
+        """Return the dual with one more server decided to be `OPEN` or `CLOSED`."""
+        changed = self.state.copy()
+        changed[server] = state
+        cost = self.cost
+        if state == CLOSED:
+            cost = cost.copy()
+            cost[:, server] = np.inf
+        return replace(self, state=changed, cost=cost)
+
+    # --- ascent ---------------------------------------------------------------------------------------------------
+
+    def ascend(
+        self, start: FloatArray | None = None, temperatures: tuple[float, ...] = TEMPERATURES
+    ) -> tuple[float, FloatArray]:
+        """Return the best value found over all temperatures, and its prices.
+
+        Parameters
+        ----------
+        start : ndarray, optional
+            Prices to begin with, for example those of the same dual with fewer servers decided.
+        temperatures : tuple of float
+            Falling, as shares of the mean cost of a user.
+        """
+        n, m = self.cost.shape
+        # Prices of a load spread evenly over half of all CPUs are the start, and give the units of all prices.
+        even = 4.0 * self.worth * self.root_load.sum() / self.cpu.sum()
+        serve = (self.cost + even * self.root_load[:, None]).min(axis=1) + self.opening * max(1.0, m / 3.0) / n
+        if not np.isfinite(serve).all():
+            return np.inf, np.zeros(n + 3 * m + 1)
+        typical = max(float(serve.mean()), 1e-300)
+        unit = np.full(n + 3 * m + 1, typical)
+        unit[n : n + m] = even if even > 0 else 1.0
+        unit[-1] = max(self.opening, typical)
+        if start is None:
+            start = np.zeros(unit.size)
+            start[:n] = serve
+            start[n : n + m] = even
+        limits: list[tuple[float | None, float | None]] = [(None, None)] * n
+        limits += [(0.0, None if free else 0.0) for free in self._useful()]
+        best, prices = max(((self.value(p), p) for p in (start, np.zeros(unit.size))), key=lambda pair: pair[0])
+        scale = max(float(np.abs(serve).sum()), 1e-300)
+
+        def negative(x: FloatArray, temperature: float) -> tuple[float, FloatArray]:
+            value, slope = self.smoothed(x * unit, temperature)
+            return -value / scale, -slope * unit / scale
+
+        x = start / unit
+        for temperature in temperatures:
+            x = minimize(
+                negative,
+                x,
+                (temperature * typical,),
+                jac=True,
+                method="L-BFGS-B",
+                bounds=limits,
+                options={"maxiter": ITERATIONS, "maxcor": MEMORY},
+            ).x
+            value = self.value(x * unit)
+            if value > best:
+                best, prices = value, x * unit
+        return best, prices
+
+    def _useful(self) -> BoolArray:
+        """Return which of (λ, μ, ν, θ) are of use: a constraint that cannot bind has price 0."""
+        n, m = self.cost.shape
+        free = np.zeros(3 * m + 1, dtype=bool)
+        free[:m] = self.root_load.any()
+        free[m : 2 * m] = self.capacity < n
+        free[2 * m : 3 * m] = self.part is not None
+        free[-1] = self.max_open < m
+        return free
+
+    # --- values ---------------------------------------------------------------------------------------------------
+
+    def _priced(self, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return what each pair adds to V, shape (N, M), and V of an empty server, shape (M,)."""
+        n, m = self.cost.shape
+        load, place, part = prices[n:-1].reshape(3, m)
+        pair = self.cost - prices[:n, None] + self.root_load[:, None] * load + place
+        if self.part is not None:
+            pair = pair + part * self.part
+        empty = self.opening + prices[-1] - load**2 * self.cpu / (4.0 * self.worth) - place * self.capacity - part
+        return pair, empty
+
+    def _counted(self, server: FloatArray) -> FloatArray:
+        """Return what servers of value V count: V where open, min(0, V) where free, 0 where closed."""
+        return np.where(self.state == OPEN, server, np.where(self.state == FREE, np.minimum(0.0, server), 0.0))
+
+    def value(self, prices: FloatArray) -> float:
+        """Return g, a valid lower bound for any prices in range."""
+        pair, empty = self._priced(prices)
+        server = empty + np.minimum(0.0, pair).sum(axis=0)
+        n = self.cost.shape[0]
+        return float(prices[:n].sum() + self._counted(server).sum() - prices[-1] * self.max_open)
+
+    def smoothed(self, prices: FloatArray, temperature: float) -> tuple[float, FloatArray]:
+        """Return g with its minima softened, which lies below it, and its gradient."""
+        n, m = self.cost.shape
+        pair, empty = self._priced(prices)
+        # min(0, x) is softened to −T log(1 + e^{−x/T}) <= min(0, x).
+        chosen = expit(-pair / temperature)
+        server = empty - temperature * np.logaddexp(0.0, -pair / temperature).sum(axis=0)
+        free, fixed = self.state == FREE, self.state == OPEN
+        is_open = np.where(free, expit(-server / temperature), np.where(fixed, 1.0, 0.0))
+        softened = np.where(free, -temperature * np.logaddexp(0.0, -server / temperature), np.where(fixed, server, 0.0))
+        value = prices[:n].sum() + softened.sum()
+        slope = np.empty(prices.size)
+        slope[:n] = 1.0 - chosen @ is_open
+        load, place, part = slope[n:-1].reshape(3, m)
+        load[:] = is_open * (self.root_load @ chosen - prices[n : n + m] * self.cpu / (2.0 * self.worth))
+        place[:] = is_open * (chosen.sum(axis=0) - self.capacity)
+        part[:] = is_open * ((0.0 if self.part is None else (chosen * self.part).sum(axis=0)) - 1.0)
+        slope[-1] = is_open.sum() - self.max_open
+        return float(value - prices[-1] * self.max_open), slope
+
+    # --- what it proves of single decisions -----------------------------------------------------------------------
+
+    def server_bounds(self, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return lower bounds on the cost with each server open, and with it closed; shapes (M,)."""
+        pair, empty = self._priced(prices)
+        server = empty + np.minimum(0.0, pair).sum(axis=0)
+        counted = self._counted(server)
+        whole = self.value(prices) - counted
+        return np.where(self.state == CLOSED, np.inf, whole + server), np.where(self.state == OPEN, np.inf, whole)
+
+    def pair_bounds(self, prices: FloatArray) -> FloatArray:
+        """Return lower bounds on the cost with each user on each server, shape (N, M).
+
+        With user i on server k, k is open and takes i, and no other server does.
+        """
+        pair, empty = self._priced(prices)
+        gain = np.minimum(0.0, pair)
+        server = empty + gain.sum(axis=0)
+        counted = self._counted(server)
+        without = self._counted(np.where(np.isfinite(server - gain), server - gain, np.inf)) - counted
+        others = without.sum(axis=1, keepdims=True) - without
+        return np.asarray(self.value(prices) - counted + server + np.maximum(0.0, pair) + others)
