@@ -42,6 +42,7 @@ class _Map:
 class _Section:
     label: str
     facts: str
+    beyond: str
     bars: _Figure | None
     traces: _Figure | None
     map: _Map | None
@@ -101,10 +102,15 @@ def _section(comparison: Comparison, case: Case, key: str, most_users: int) -> _
         f"{problem.n_users:,} users, {problem.n_stations:,} stations, "
         f"{'P2 migration' if problem.maximise else 'P1 placement'}, {goal}, {problem.sharing} CPU sharing"
     )
+    # Without this line the solver with the shortest bar seems to be the best one.
+    beyond = {"system cost": "The system cost adds open servers and energy to the latency.", "latency": ""}.get(
+        case.objective_name, "The utility falls with each user's own latency and with energy, not with the mean."
+    )
     drawn, why = _map(comparison, case, key, most_users) if rows else (None, "There is no solution to draw.")
     return _Section(
         case.label,
         facts,
+        beyond,
         _figure(f"{key}-bars", figures.latency_bars(comparison, case.label)) if rows else None,
         _figure(f"{key}-traces", figures.trace_lines(comparison, case.label)) if any(r.trace for r in rows) else None,
         drawn,

@@ -38,7 +38,11 @@ def percent(part: float) -> str:
 
 def seconds(value: float) -> str:
     """Return a duration, s; a dash where it is not known."""
-    return DASH if not math.isfinite(value) else f"{value:.3f}" if value < 10 else f"{value:.1f}"
+    if not math.isfinite(value):
+        return DASH
+    if value < 0.001:
+        return "<0.001"
+    return f"{value:.3f}" if value < 10 else f"{value:.1f}"
 
 
 def listed(words: Sequence[str], join: str = "and") -> str:

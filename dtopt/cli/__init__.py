@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
+import warnings
 from typing import NoReturn
 
 __all__ = ["main"]
 
-#: Exit codes beside 0: wrong input or use, no feasible solution, interrupted.
-BAD_INPUT, NO_SOLUTION, INTERRUPTED = 2, 3, 130
+#: Exit codes beside 0: a fault of dtopt itself, wrong input or use, no feasible solution, interrupted.
+FAULT, BAD_INPUT, NO_SOLUTION, INTERRUPTED = 1, 2, 3, 130
 
 
 def main() -> NoReturn:
@@ -22,6 +25,7 @@ def main() -> NoReturn:
     from dtopt.cli.app import app
     from dtopt.errors import DtoptError
 
+    _prepare_streams()
     # Typer may carry its own copy of Click, so the base of its errors is found through its own.
     usage_error: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     try:
@@ -29,8 +33,10 @@ def main() -> NoReturn:
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except usage_error as error:
-        text = " ".join(str(getattr(error, "format_message", error.__str__)()).split())
-        _fail(text, hint="see dtopt --help" if "--help" not in text else "")
+        text = str(getattr(error, "format_message", error.__str__)())
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "dtopt"
+        _fail(text, hint=f"see {command} --help" if "--help" not in text else "")
     except typer.Abort:
         _fail("interrupted", code=INTERRUPTED)
     except KeyboardInterrupt:
@@ -39,12 +45,32 @@ def main() -> NoReturn:
         # The reader of our output has gone; nothing is wrong, but Python must not try to flush it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except (DtoptError, OSError, MemoryError) as error:
+    except Exception as error:
         if os.environ.get("DTOPT_DEBUG"):
             raise
-        _fail(" ".join(str(error).split()) or type(error).__name__)
+        if isinstance(error, OSError):
+            _fail(f"{error.filename}: {error.strerror}" if error.filename else f"output: {error.strerror or error}")
+        if isinstance(error, (DtoptError, MemoryError)):
+            _fail(str(error) or type(error).__name__)
+        _fail(f"{type(error).__name__}: {error}", hint="a fault of dtopt; DTOPT_DEBUG=1 shows where", code=FAULT)
+
+
+def _prepare_streams() -> None:
+    """Make sure that printing never fails on a character, and that libraries' warnings stay out of the way."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if not os.environ.get("DTOPT_DEBUG") and not sys.warnoptions:
+        warnings.simplefilter("ignore")
 
 
 def _fail(text: str, *, hint: str = "", code: int = BAD_INPUT) -> NoReturn:
-    print(f"dtopt: error: {text}" + (f" ({hint})" if hint else ""), file=sys.stderr)  # noqa: T201
+    # What files and arguments hold ends up here: line ends and control characters must not reach the terminal.
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    print(f"dtopt: error: {line}" + (f" ({hint})" if hint else ""), file=sys.stderr)  # noqa: T201
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.exit(code)
+    # What is left in the buffer cannot be written; the interpreter must not try again.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)

@@ -18,7 +18,9 @@ __all__ = ["app"]
 app = typer.Typer(
     name="dtopt",
     help="Place and migrate digital twins on edge servers: exact, heuristic and learned solvers, with proven gaps.",
-    no_args_is_help=True,
+    invoke_without_command=True,
+    # Help without Rich starts twice as fast.
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -36,8 +38,10 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

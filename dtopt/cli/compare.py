@@ -78,6 +78,7 @@ def _page(comparison: Comparison) -> str:
 
 def _show(comparison: Comparison) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from reports.tables import TEXT_COLUMNS, display_rows, headings
@@ -88,7 +89,7 @@ def _show(comparison: Comparison) -> None:
     for row in display_rows(comparison):
         if row.starts_instance and table.row_count:
             table.add_section()
-        table.add_row(*row.cells, style="bold" if row.best else None)
+        table.add_row(*map(escape, row.cells), style="bold" if row.best else None)
     console = Console()
     if not console.is_terminal:
         # A pipe has no width of its own; a table cut to 80 columns would lose figures.

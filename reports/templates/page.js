@@ -7,6 +7,8 @@
   const config = { responsive: true, displayModeBar: false };
   const mapConfig = {
     responsive: true, displaylogo: false, scrollZoom: false,
+    // Plotly offers to upload the chart by default; this page sends nothing anywhere.
+    showSendToCloud: false, plotlyServerURL: "",
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
   };
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-
-import pytest
+from typing import TYPE_CHECKING
 
 from dtopt import registry
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def register(monkeypatch: pytest.MonkeyPatch, **functions: object) -> None:
