@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+import signal
 import tempfile
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -14,7 +17,8 @@ import numpy as np
 import pulp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from types import FrameType
 
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.run import Run
@@ -212,7 +216,8 @@ class _Highs(pulp.HiGHS):  # type: ignore[misc] # PuLP is untyped
             highs.setCallback(self._callback, None)
             highs.startCallback(kinds.kCallbackMipImprovingSolution)
             highs.startCallback(kinds.kCallbackMipInterrupt)
-        highs.run()
+        with self._interrupts_kept():
+            highs.run()
 
     def findSolutionValues(self, lp: Any) -> tuple[int, int]:  # noqa: N802 - PuLP's name
         """Leave PuLP's copies of values out; they are read from HiGHS itself."""
@@ -233,8 +238,28 @@ class _Highs(pulp.HiGHS):  # type: ignore[misc] # PuLP is untyped
             if self.on_solution is not None:
                 self.on_solution(association)
 
+    @contextmanager
+    def _interrupts_kept(self) -> Iterator[None]:
+        """Keep what Ctrl-C raises until HiGHS has ended, which would take it for an error of its own."""
+        before = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread() or not callable(before):
+            yield
+            return
+
+        def keep(number: int, frame: FrameType | None) -> None:
+            try:
+                before(number, frame)
+            except BaseException as error:
+                self.error = error
+
+        signal.signal(signal.SIGINT, keep)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
     def _callback(self, kind: Any, message: str, out: Any, into: Any, data: Any) -> None:
-        # An exception, Ctrl-C among them, must not cross the C++ below; it is raised again when HiGHS has ended.
+        # An exception must not cross the C++ below; it is raised again when HiGHS has ended.
         try:
             if kind == highspy.cb.HighsCallbackType.kCallbackMipImprovingSolution:
                 self.keep(np.array(out.mip_solution))

@@ -76,7 +76,7 @@ def test_answers_are_feasible_or_infeasibility_is_true(name, problem, seed):
     assert result.objective == judged.objective
     assert result.trace[-1].objective == result.objective
     values = [step.objective for step in result.trace]
-    assert values == sorted(values, reverse=problem.maximise)
+    assert values == sorted(values, reverse=not problem.maximise)
     times = [step.time_s for step in result.trace]
     assert times == sorted(times)
     if result.bound is not None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
+import threading
 from collections import Counter
 from dataclasses import replace
 
@@ -207,6 +210,17 @@ def test_ctrl_c_keeps_the_incumbent():
     result = solve(tiny_problem(2, users=14, stations=4, sharing="equal"), on_incumbent=interrupt)
     assert result.status is Status.INTERRUPTED
     assert result.feasible
+
+
+@pytest.mark.slow
+def test_a_signal_during_the_search_keeps_the_incumbent():
+    """SIGINT as the terminal sends it, while HiGHS is at work."""
+    timer = threading.Timer(3.0, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    result = solve(tiny_problem(1, users=40, stations=6, sharing="equal"), time_limit=120)
+    assert result.status is Status.INTERRUPTED
+    assert result.feasible
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("kind", ["placement", "migration"])
