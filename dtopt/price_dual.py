@@ -37,12 +37,13 @@ class PriceDual:
     """The Lagrangian dual of P1 in the prices (π, λ, μ, ν, θ), all but π >= 0.
 
     g = Σ_i π_i + Σ_k min(0, V_k) − θ K  with
-    V_k = o + θ + Σ_i min(0, c_ik − π_i + λ_k s_i + μ_k + ν_k ρ_ik) − λ_k² F_k / 4u − μ_k N_k − ν_k
+    V_k = o + θ + Σ_i min(0, c_ik − π_i + e_ik(λ_k) + μ_k + ν_k ρ_ik) − λ_k² F_k / 4u − μ_k N_k − ν_k
 
-    with c the pair costs, s_i = √(κ w_i), ρ_ik the part of F_k that the pair must get, o the opening cost, u the worth
-    of one user's second and K the number of servers that may open. The load term is min over L of u L²/F − λ L =
-    −λ² F / 4u. A server that is decided to be open counts V_k in the place of min(0, V_k), one decided to be closed
-    counts 0. Under ``equal`` sharing it bounds too, since sharing the CPU otherwise could only be better.
+    with c the pair costs, s_i = √(κ w_i), ρ_ik the part of F_k that ``fixed`` sharing gives the pair, o the opening
+    cost, u the worth of one user's second and K the number of servers that may open. e_ik(λ) is the least of
+    u s_i²/f + λ² f / 4u over shares f >= floor_ik: λ s_i, and more once the floor of a hard deadline binds; together
+    with −λ² F / 4u it prices the CPU. A server that is decided to be open counts V_k in the place of min(0, V_k), one
+    decided to be closed counts 0. Under ``equal`` sharing it bounds too, since no sharing beats the optimal one.
 
     The constant part of the objective is left out.
 
@@ -51,7 +52,8 @@ class PriceDual:
     cost : ndarray, shape (N, M)
         c_ik, infinite where the pair is not allowed.
     root_load : ndarray, shape (N,)
-    part : ndarray, shape (N, M), or None
+    part, floor : ndarray, shape (N, M), or None
+        Parts of the CPU under ``fixed`` sharing; least shares under hard deadlines, cycles/s.
     cpu, capacity : ndarray, shape (M,)
     opening, worth : float
     max_open : int
@@ -62,6 +64,7 @@ class PriceDual:
     cost: FloatArray
     root_load: FloatArray
     part: FloatArray | None
+    floor: FloatArray | None
     cpu: FloatArray
     capacity: FloatArray
     opening: float
@@ -75,7 +78,7 @@ class PriceDual:
         users, stations = np.arange(problem.n_users)[:, None], np.arange(problem.n_stations)[None, :]
         cpu = problem.network.stations.cpu_hz
         latency = problem.transfer_matrix
-        part = None
+        part = floor = None
         if problem.sharing == "fixed":
             latency = latency + pair_compute(problem)
             part = np.broadcast_to(problem.demand(users, stations) / cpu, latency.shape)
@@ -85,12 +88,13 @@ class PriceDual:
                 excess = np.maximum(0.0, late - problem.network.users.deadline_s[:, None])
                 latency = latency + problem.deadline_penalty * excess
         elif problem.sharing == "optimal" and problem.deadlines_bind:
-            part = problem.floor_matrix / cpu
+            floor = problem.floor_matrix
         allowed = problem.allowed_matrix
         return cls(
             cost=np.where(allowed, problem.user_weight * latency, np.inf),
             root_load=problem.root_load if problem.sharing != "fixed" else np.zeros(problem.n_users),
             part=None if part is None else np.where(allowed, part, 0.0),
+            floor=None if floor is None else np.where(allowed, floor, 0.0),
             cpu=cpu,
             capacity=np.minimum(problem.network.stations.capacity, problem.n_users).astype(np.float64),
             opening=problem.opening_cost,
@@ -178,11 +182,22 @@ class PriceDual:
         """Return what each pair adds to V, shape (N, M), and V of an empty server, shape (M,)."""
         n, m = self.cost.shape
         load, place, part = prices[n:-1].reshape(3, m)
-        pair = self.cost - prices[:n, None] + self.root_load[:, None] * load + place
+        pair = self.cost - prices[:n, None] + self._shares(load)[0] + place
         if self.part is not None:
             pair = pair + part * self.part
         empty = self.opening + prices[-1] - load**2 * self.cpu / (4.0 * self.worth) - place * self.capacity - part
         return pair, empty
+
+    def _shares(self, load: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return e_ik(λ_k) and its derivative, shape (N, M)."""
+        size = self.root_load[:, None]
+        if self.floor is None:
+            return size * load, np.broadcast_to(size, self.cost.shape)
+        rate = load / (2.0 * self.worth)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            clamped = self.worth * (size**2 / self.floor + rate**2 * self.floor)
+        binds = rate * self.floor > size
+        return np.where(binds, clamped, size * load), np.where(binds, rate * self.floor, size)
 
     def _counted(self, server: FloatArray) -> FloatArray:
         """Return what servers of value V count: V where open, min(0, V) where free, 0 where closed."""
@@ -209,7 +224,8 @@ class PriceDual:
         slope = np.empty(prices.size)
         slope[:n] = 1.0 - chosen @ is_open
         load, place, part = slope[n:-1].reshape(3, m)
-        load[:] = is_open * (self.root_load @ chosen - prices[n : n + m] * self.cpu / (2.0 * self.worth))
+        steps = (self._shares(prices[n : n + m])[1] * chosen).sum(axis=0)
+        load[:] = is_open * (steps - prices[n : n + m] * self.cpu / (2.0 * self.worth))
         place[:] = is_open * (chosen.sum(axis=0) - self.capacity)
         part[:] = is_open * ((0.0 if self.part is None else (chosen * self.part).sum(axis=0)) - 1.0)
         slope[-1] = is_open.sum() - self.max_open

@@ -25,7 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (generate, solve, evaluate, info, solvers, compare):
-    app.command()(command)
+    app.command(short_help=(command.__doc__ or "").partition("\n")[0])(command)
 
 
 def _version(value: bool) -> None:

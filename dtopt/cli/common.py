@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dtopt.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.progress import Progress
 
@@ -19,26 +21,35 @@ if TYPE_CHECKING:
     from dtopt.result import Result
 
 __all__ = [
+    "FORMATS",
     "certificate",
     "describe",
     "load",
     "percent",
     "print_json",
     "progress",
+    "proven",
     "settings",
     "significant",
+    "visible",
+    "writable",
 ]
 
 
-def settings(pairs: Sequence[str], option: str = "--set") -> dict[str, Any]:
-    """Return key=value pairs as a dictionary; values are JSON where they can be, else strings.
+#: Formats of instance files; a file of profits, as OR-Library's gap1 to gap12, is to be maximised.
+FORMATS = ("auto", "gap", "gap-max")
+
+
+def settings(pairs: Sequence[str], option: str = "--set", function: Callable[..., Any] | None = None) -> dict[str, Any]:
+    """Return key=value pairs as a dictionary; what the values are, the annotations of `function` say.
 
     Raises
     ------
     InputError
-        If a pair has no equals sign or a key comes twice.
+        If a pair has no equals sign, a key comes twice, or a value is not what the annotation wants.
     """
     found: dict[str, Any] = {}
+    kinds = {} if function is None else {k: str(v) for k, v in inspect.get_annotations(function).items()}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         key = key.strip().replace("-", "_")
@@ -46,11 +57,31 @@ def settings(pairs: Sequence[str], option: str = "--set") -> dict[str, Any]:
             raise InputError(f"{pair!r} is not key=value", where=option)
         if key in found:
             raise InputError(f"{key} is given twice", where=option)
-        try:
-            found[key] = json.loads(value)
-        except ValueError:
-            found[key] = value
+        found[key] = _typed(value, kinds.get(key, ""), key)
     return found
+
+
+def _typed(text: str, annotation: str, where: str) -> Any:
+    """Return a value as its annotation wants it; names of types that are only strings with few values stay strings."""
+    kinds = set(re.findall(r"\w+", annotation))
+    if "None" in kinds and text.lower() in {"none", "null"}:
+        return None
+    for kind, convert, what in (
+        ("bool", {"true": True, "false": False}.__getitem__, "true or false"),
+        ("int", int, "a whole number"),
+        ("float", float, "a number"),
+    ):
+        if kind in kinds and "str" not in kinds and not (kind == "int" and "float" in kinds):
+            try:
+                return convert(text.strip().lower())
+            except (ValueError, KeyError):
+                raise InputError(f"must be {what}, got {text!r}", where=where) from None
+    if annotation:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def load(name: str, *, seed: int = 0, data: Path | None = None, file_format: str = "auto") -> list[Problem]:
@@ -64,17 +95,19 @@ def load(name: str, *, seed: int = 0, data: Path | None = None, file_format: str
     from dtopt.generators import generate, load_preset, preset_names
     from dtopt.io import SUFFIXES, read
 
+    if file_format not in FORMATS:
+        raise InputError(f"unknown format {file_format!r}", where="--format", mend=f"one of {', '.join(FORMATS)}")
     path = Path(name)
-    if file_format == "gap":
-        from instances.gap import read_gap
+    if file_format != "auto":
+        from instances.gap import read_gaps
 
-        problems = read_gap(path)
-        return list(problems) if isinstance(problems, (list, tuple)) else [problems]
+        return list(read_gaps(path, maximise=file_format == "gap-max"))
     preset, _, options = name.partition(":")
     if path.suffix.lower() not in SUFFIXES and not path.exists() and preset in preset_names():
-        given = settings(options.split(",") if options else [], preset)
-        if data is not None and "data" in load_preset(preset).__annotations__:
-            given["data"] = str(data)
+        function = load_preset(preset)
+        given = settings(options.split(",") if options else [], preset, function)
+        if data is not None and "data" in function.__annotations__:
+            given.setdefault("data", str(data))
         return [generate(preset, seed=given.pop("seed", seed), **given)]
     if path.suffix.lower() not in SUFFIXES and not path.exists():
         raise InputError(
@@ -86,12 +119,45 @@ def load(name: str, *, seed: int = 0, data: Path | None = None, file_format: str
 
 def certificate(problem: Problem, result: Result) -> tuple[float | None, float]:
     """Return the best proven bound, the solver's own or the dual bound, and the gap to it."""
-    from dtopt.bounds import dual_bound
     from dtopt.result import relative_gap
+    from dtopt.run import OPTIMALITY_GAP
 
-    bounds = [dual_bound(problem)] + ([result.bound] if result.bound is not None else [])
+    own = result.bound if result.bound is not None and math.isfinite(result.bound) else None
+    if own is not None and relative_gap(result.objective, own) <= OPTIMALITY_GAP:
+        return own, relative_gap(result.objective, own)
+    bounds = [bound for bound in (own, proven(problem)) if bound is not None]
+    if not bounds:
+        return None, math.inf
     bound = min(bounds) if problem.maximise else max(bounds)
-    return (bound if math.isfinite(bound) else None), relative_gap(result.objective, bound)
+    return bound, relative_gap(result.objective, bound)
+
+
+def proven(problem: Problem) -> float | None:
+    """Return the dual bound, None where there is none or the instance is so large that it would take minutes."""
+    from dtopt.bounds import dual_bound
+    from reports.compare import BOUND_PAIRS
+
+    if problem.n_users * problem.n_stations > BOUND_PAIRS:
+        return None
+    bound = dual_bound(problem)
+    return bound if math.isfinite(bound) else None
+
+
+def visible(text: str) -> str:
+    """Return text from a file without the control characters that a terminal would obey."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+
+
+def writable(path: Path, *, folder: bool = False) -> None:
+    """Raise InputError now, not after hours of work, where a file or folder cannot be written."""
+    parent = path.absolute().parent
+    if folder:
+        if path.exists() and not path.is_dir():
+            raise InputError("is a file, a folder is needed", where=str(path))
+    elif path.is_dir():
+        raise InputError("is a folder, a file is needed", where=str(path))
+    elif not parent.is_dir():
+        raise InputError("its folder does not exist", where=str(path))
 
 
 def significant(value: float | None, digits: int = 5) -> str:
@@ -134,7 +200,7 @@ def describe(problem: Problem, result: Result, bound: float | None, gap: float) 
         )
         if terms.late_users:
             lines.append(f"  {terms.late_users} users miss their deadline, by {terms.lateness:.4g} s in all")
-    return "\n".join(lines)
+    return visible("\n".join(lines))
 
 
 def print_json(document: object) -> None:
@@ -150,7 +216,8 @@ def progress() -> Progress:
     console = Console(stderr=True)
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        # Names come from files: what looks like markup is not.
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),

@@ -24,7 +24,9 @@ def compare(
     time_limit: Annotated[float, typer.Option(help="Wall time for each run, s.")] = 30.0,
     seed: Annotated[int, typer.Option(help="Seed of the first run, and of presets.")] = 0,
     runs: Annotated[int, typer.Option(help="Runs of each solver, with consecutive seeds.")] = 1,
-    file_format: Annotated[str, typer.Option("--format", help="auto, or gap for OR-Library files.")] = "auto",
+    file_format: Annotated[
+        str, typer.Option("--format", help="auto; gap or gap-max (profits) for OR-Library.")
+    ] = "auto",
     data: Annotated[Path | None, typer.Option(help="Folder with real data, for presets that read some.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the table as Markdown.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write all rows as CSV.")] = None,
@@ -36,7 +38,7 @@ def compare(
     Interrupted, it keeps and writes the rows that are finished. Exit code: 0, 2 wrong input, 130 interrupted.
     """
     from dtopt.cli import INTERRUPTED
-    from dtopt.cli.common import load, print_json, progress
+    from dtopt.cli.common import load, print_json, progress, writable
     from dtopt.errors import InputError
     from dtopt.registry import load_solver, solver_names
     from reports import tables
@@ -44,28 +46,31 @@ def compare(
 
     if runs < 1:
         raise InputError(f"must be >= 1, got {runs}", where="--runs")
-    names = solver or list(solver_names())
-    for name in names:
+    for name in solver or ():
         load_solver(name)
     for path in (markdown, csv, html):
-        if path is not None and not path.resolve().parent.is_dir():
-            raise InputError("its folder does not exist", where=str(path))
+        if path is not None:
+            writable(path)
     problems = [p for name in files for p in load(name, seed=seed, data=data, file_format=file_format)]
     with progress() as bar:
-        task = bar.add_task("comparing", total=len(problems) * len(names) * runs)
+        task = bar.add_task("comparing", total=len(problems) * len(solver or solver_names()) * runs)
+
+        def start(label: str, name: str, run: int) -> None:
+            bar.update(task, description=f"{label} · {name}")
 
         def done(row: Row) -> None:
-            bar.update(task, advance=1, description=f"{row.instance} · {row.solver}")
+            bar.advance(task)
 
-        comparison = run(problems, names, time_limit=time_limit, seed=seed, runs=runs, on_row=done)
-    for path, text in ((markdown, tables.markdown), (csv, tables.csv), (html, _page)):
-        if path is not None:
-            path.write_text(text(comparison), encoding="utf-8")
-            typer.echo(f"wrote {path}", err=True)
+        comparison = run(problems, solver, time_limit=time_limit, seed=seed, runs=runs, on_start=start, on_row=done)
+    # Shown before it is written, so that a full disk loses nothing.
     if as_json:
         print_json(comparison.to_dict())
     else:
         _show(comparison)
+    for path, text in ((markdown, tables.markdown), (csv, tables.csv), (html, _page)):
+        if path is not None:
+            path.write_text(text(comparison), encoding="utf-8")
+            typer.echo(f"wrote {path}", err=True)
     if comparison.interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -81,6 +86,7 @@ def _show(comparison: Comparison) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from dtopt.cli.common import visible
     from reports.tables import TEXT_COLUMNS, display_rows, headings
 
     table = Table(*headings(comparison), box=None, pad_edge=False)
@@ -89,11 +95,11 @@ def _show(comparison: Comparison) -> None:
     for row in display_rows(comparison):
         if row.starts_instance and table.row_count:
             table.add_section()
-        table.add_row(*map(escape, row.cells), style="bold" if row.best else None)
+        table.add_row(*(escape(visible(cell)) for cell in row.cells), style="bold" if row.best else None)
     console = Console()
     if not console.is_terminal:
         # A pipe has no width of its own; a table cut to 80 columns would lose figures.
         console = Console(width=PIPE_WIDTH)
     console.print(table)
     for note in comparison.notes:
-        typer.echo(note)
+        typer.echo(visible(note))

@@ -22,23 +22,22 @@ def evaluate(
     import math
     from dataclasses import asdict
 
-    from dtopt.bounds import dual_bound
     from dtopt.cli import NO_SOLUTION
-    from dtopt.cli.common import percent, print_json
+    from dtopt.cli.common import percent, print_json, proven, visible
     from dtopt.evaluation import evaluate as judge
     from dtopt.io import read, read_solution
     from dtopt.result import relative_gap
 
     problem = read(instance)
     verdict = judge(problem, read_solution(solution, problem))
-    bound = dual_bound(problem)
+    bound = proven(problem)
     gap = relative_gap(verdict.objective, bound) if verdict.feasible else math.inf
     if as_json:
         print_json(
             {
                 "feasible": verdict.feasible,
                 "objective": verdict.objective if math.isfinite(verdict.objective) else None,
-                "proven_bound": bound if math.isfinite(bound) else None,
+                "proven_bound": bound,
                 "proven_gap": gap if math.isfinite(gap) else None,
                 "terms": {k: v if math.isfinite(v) else None for k, v in asdict(verdict.terms).items()},
                 "violations": [
@@ -49,13 +48,12 @@ def evaluate(
         )
     else:
         typer.echo(f"{'feasible' if verdict.feasible else 'INFEASIBLE'}: objective {verdict.objective:.10g}")
-        if math.isfinite(bound):
+        if bound is not None:
             proof = f", gap {percent(gap)}" if math.isfinite(gap) else ""
             typer.echo(f"proven bound {bound:.10g}{proof}")
         for name, value in asdict(verdict.terms).items():
             typer.echo(f"  {name:<16} {value:.8g}")
         for violation in verdict.violations:
-            typer.echo(
-                f"  violated ({violation.constraint}) {violation.name}: {violation.message}, by {violation.amount:.6g}"
-            )
+            message = visible(violation.message)
+            typer.echo(f"  violated ({violation.constraint}) {violation.name}: {message}, by {violation.amount:.6g}")
     raise typer.Exit(0 if verdict.feasible else NO_SOLUTION)

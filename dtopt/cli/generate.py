@@ -19,8 +19,8 @@ def generate(
     count: Annotated[
         int | None, typer.Option(help="Write so many instances, one for each seed, into a folder.")
     ] = None,
-    users: Annotated[int | None, typer.Option(help="Number of users N.")] = None,
-    stations: Annotated[int | None, typer.Option(help="Number of base stations M.")] = None,
+    users: Annotated[str | None, typer.Option(help="Number of users N; for csv, their file.")] = None,
+    stations: Annotated[str | None, typer.Option(help="Number of base stations M; for csv, their file.")] = None,
     sharing: Annotated[str | None, typer.Option(help="CPU sharing: optimal, equal or fixed.")] = None,
     objective: Annotated[str | None, typer.Option(help="system-cost or latency.")] = None,
     kind: Annotated[str | None, typer.Option(help="placement (P1) or migration (P2).")] = None,
@@ -31,9 +31,10 @@ def generate(
     show_list: Annotated[bool, typer.Option("--list", help="Show the presets and their options.")] = False,
 ) -> None:
     """Generate an instance from a preset and write it to a file."""
-    from dtopt.cli.common import settings
+    from dtopt.cli.common import settings, writable
     from dtopt.errors import InputError
     from dtopt.generators import generate as make
+    from dtopt.generators import load_preset
     from dtopt.io import write
 
     if show_list:
@@ -41,20 +42,22 @@ def generate(
         return
     if preset is None:
         raise InputError("name a preset", mend="dtopt generate --list shows them")
-    options: dict[str, Any] = settings(option or [])
     named = {"users": users, "stations": stations, "sharing": sharing, "objective": objective, "kind": kind}
-    options |= {key: value for key, value in named.items() if value is not None}
     if data is not None:
-        options["data"] = str(data)
+        named["data"] = str(data)
+    pairs = [*(option or []), *(f"{key}={value}" for key, value in named.items() if value is not None)]
+    options: dict[str, Any] = settings(pairs, "--set", load_preset(preset))
     if count is None:
         problem = make(preset, seed=seed, **options)
         path = output or Path(f"{problem.name}.{'npz' if problem.n_users > 5000 else 'json'}")
+        writable(path)
         write(problem, path)
         typer.echo(f"{path}: {problem.n_users} users, {problem.n_stations} stations")
         return
     if count < 1:
         raise InputError(f"must be >= 1, got {count}", where="--count")
     folder = output or Path()
+    writable(folder, folder=True)
     folder.mkdir(parents=True, exist_ok=True)
     for s in range(seed, seed + count):
         problem = make(preset, seed=s, **options)
@@ -81,4 +84,5 @@ def _show_presets() -> None:
         ]
         summary = (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ")
         table.add_row(name, summary, " ".join(options))
-    Console().print(table)
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 160)

@@ -17,11 +17,13 @@ def info(
     files: Annotated[list[str], typer.Argument(help="Instance files or presets.", show_default=False)],
     seed: Annotated[int, typer.Option(help="Seed of presets.")] = 0,
     data: Annotated[Path | None, typer.Option(help="Folder with real data, for presets that read some.")] = None,
-    file_format: Annotated[str, typer.Option("--format", help="auto, or gap for OR-Library files.")] = "auto",
+    file_format: Annotated[
+        str, typer.Option("--format", help="auto; gap or gap-max (profits) for OR-Library.")
+    ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Say what is in an instance: sizes, loads, radio, deadlines, hash and proven bound."""
-    from dtopt.cli.common import load, print_json, significant
+    from dtopt.cli.common import load, print_json, significant, visible
 
     found = [_facts(p) for name in files for p in load(name, seed=seed, data=data, file_format=file_format)]
     if as_json:
@@ -29,17 +31,15 @@ def info(
         return
     for facts in found:
         for name, value in facts.items():
-            typer.echo(f"{name:<26} {significant(value) if isinstance(value, float) else value}")
+            typer.echo(f"{name:<26} {significant(value) if isinstance(value, float) else visible(str(value))}")
         typer.echo()
 
 
 def _facts(problem: Problem) -> dict[str, Any]:
-    import math
-
     import numpy as np
 
     from dtopt.arrays import UNLIMITED
-    from dtopt.bounds import dual_bound
+    from dtopt.cli.common import proven
     from dtopt.feasibility import obvious_conflict
 
     network, stations = problem.network, problem.network.stations
@@ -66,8 +66,7 @@ def _facts(problem: Problem) -> dict[str, Any]:
         facts["slowest access, Mbit/s"] = float(rate.min())
         facts["median access, Mbit/s"] = float(np.median(rate))
         facts["access stations in use"] = int(np.unique(network.access_station).size)
-    bound = dual_bound(problem)
-    facts["proven bound"] = bound if math.isfinite(bound) else None
+    facts["proven bound"] = proven(problem)
     facts["infeasible because"] = obvious_conflict(problem)
     facts["hash"] = problem.content_hash
     return {name: value for name, value in facts.items() if value is not None}

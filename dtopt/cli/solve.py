@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["solve"]
 
+#: What `dtopt.solve` gives every solver; not options of its own.
+_COMMON = ("problem", "time_limit", "seed", "stop", "on_incumbent")
+
 
 def solve(
     files: Annotated[
@@ -22,8 +25,12 @@ def solve(
     time_limit: Annotated[float | None, typer.Option(help="Wall time for each run, s.")] = None,
     gap: Annotated[float | None, typer.Option(help="Stop at this proven relative gap, such as 0.001.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same answer.")] = 0,
-    option: Annotated[list[str] | None, typer.Option("--set", help="An option of the solver, as key=value.")] = None,
-    file_format: Annotated[str, typer.Option("--format", help="auto, or gap for OR-Library files.")] = "auto",
+    option: Annotated[
+        list[str] | None, typer.Option("--set", help="A solver's option: key=value or solver.key=value.")
+    ] = None,
+    file_format: Annotated[
+        str, typer.Option("--format", help="auto; gap or gap-max (profits) for OR-Library.")
+    ] = "auto",
     data: Annotated[Path | None, typer.Option(help="Folder with real data, for presets that read some.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Solution file, or folder where there are several.")
@@ -35,27 +42,24 @@ def solve(
     Exit code: 0 solved, 2 wrong input, 3 a run found no solution, 130 interrupted (the best so far is kept).
     """
     from dtopt.cli import INTERRUPTED, NO_SOLUTION
-    from dtopt.cli.common import certificate, describe, load, print_json, progress, settings
-    from dtopt.errors import InputError
-    from dtopt.registry import DEFAULT_SOLVER, load_solver
+    from dtopt.cli.common import certificate, describe, load, print_json, progress
+    from dtopt.registry import DEFAULT_SOLVER
     from dtopt.result import Status
+    from reports.compare import label
 
-    if file_format not in ("auto", "gap"):
-        raise InputError(f"unknown format {file_format!r}", where="--format", mend="one of auto, gap")
-    names = solver or [DEFAULT_SOLVER]
-    for name in names:
-        load_solver(name)  # a wrong name is told before the first run
-    options = settings(option or [])
-    problems = [p for name in files for p in load(name, seed=seed, data=data, file_format=file_format)]
-    runs = [(problem, name) for problem in problems for name in names]
+    names = list(dict.fromkeys(solver or [DEFAULT_SOLVER]))
+    options = {name: _options(name, option or []) for name in names}  # a wrong name is told before the first run
+    problems = label([p for name in files for p in load(name, seed=seed, data=data, file_format=file_format)])
+    runs = [(text, problem, name) for text, problem in problems.items() for name in names]
+    if output is not None:
+        _check_output(output, several=len(runs) > 1)
     documents: list[dict[str, Any]] = []
     code = 0
     with progress() as bar:
         task = bar.add_task("solving", total=len(runs))
-        for problem, name in runs:
-            title = f"{problem.name or problem.kind} · {name}"
-            bar.update(task, description=title)
-            result = _run(problem, name, options, time_limit, seed, gap)
+        for text, problem, name in runs:
+            bar.update(task, description=f"{text} · {name}")
+            result = _run(problem, name, options[name], time_limit, seed, gap)
             bound, proven = certificate(problem, result)
             if as_json:
                 finite = proven if proven < float("inf") else None
@@ -64,7 +68,7 @@ def solve(
                 bar.console.file.flush()
                 typer.echo(describe(problem, result, bound, proven))
             if output is not None and result.solution is not None:
-                _save(result, problem, output, several=len(runs) > 1)
+                _save(result, problem, output, text if len(runs) > 1 else None)
             bar.advance(task)
             if result.solution is None:
                 code = NO_SOLUTION
@@ -79,26 +83,63 @@ def solve(
 def _run(
     problem: Problem, name: str, options: dict[str, Any], time_limit: float | None, seed: int, gap: float | None
 ) -> Result:
-    from dtopt.errors import InputError
-    from dtopt.registry import solve as run
     from dtopt.stop import GapReached
+    from reports.runs import run_solver
 
     stop = None if gap is None else GapReached(gap)
-    try:
-        return run(problem, name, time_limit=time_limit, seed=seed, stop=stop, **options)
-    except TypeError as error:
-        # What Python says of an unknown keyword argument is true, but not for the person at the command line.
-        unknown = next((key for key in options if f"'{key}'" in str(error)), None)
-        if unknown is None:
-            raise
-        raise InputError(f"solver {name!r} has no option {unknown!r}", where="--set") from None
+    return run_solver(problem, name, time_limit=time_limit, seed=seed, stop=stop, options=options)
 
 
-def _save(result: Result, problem: Problem, output: Path, *, several: bool) -> None:
+def _options(solver: str, pairs: list[str]) -> dict[str, Any]:
+    """Return the options for one solver; ``milp.key=value`` is for that solver only."""
+    import inspect
+
+    from dtopt.cli.common import settings
+    from dtopt.errors import InputError
+    from dtopt.registry import load_solver, solver_names
+
+    function = load_solver(solver)
+    mine = []
+    for pair in pairs:
+        first, dot, _ = pair.partition("=")[0].partition(".")
+        if not dot or first not in solver_names():
+            mine.append(pair)
+        elif first == solver:
+            mine.append(pair[len(first) + 1 :])
+    found = settings(mine, function=function)
+    parameters = inspect.signature(function).parameters
+    own = [
+        name for name in parameters if name not in _COMMON and parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+    for key in found:
+        if key not in own and (key in _COMMON or not open_ended):
+            has = f"it has {', '.join(own)}" if own else "it has none"
+            raise InputError(f"solver {solver!r} has no option {key!r}", where="--set", mend=has)
+    return found
+
+
+def _check_output(output: Path, *, several: bool) -> None:
+    from dtopt.cli.common import writable
+    from dtopt.errors import InputError
+    from dtopt.io import SUFFIXES
+
+    writable(output, folder=several)
+    if not several and output.suffix.lower() not in SUFFIXES:
+        mend = f"one of {', '.join(SUFFIXES)}"
+        raise InputError(f"unknown kind of file {output.suffix!r}", where=str(output), mend=mend)
+
+
+def _save(result: Result, problem: Problem, output: Path, label: str | None) -> None:
+    """Write one solution; with a label `output` is a folder."""
+    import re
+
     from dtopt.io import write_solution
 
-    if several:
+    if label is not None:
         output.mkdir(parents=True, exist_ok=True)
         suffix = "npz" if problem.n_users > 5000 else "json"
-        output = output / f"{problem.name or problem.kind}.{result.solver}.{suffix}"
+        # A name from a file must not lead out of the folder.
+        name = re.sub(r"[^\w.()-]+", "_", f"{label}.{result.solver}").lstrip(".")
+        output = output / f"{name}.{suffix}"
     write_solution(result, output, problem)

@@ -14,16 +14,25 @@ def solvers(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
     from dataclasses import asdict
 
     from dtopt.cli.common import print_json
-    from dtopt.registry import solver_info, solver_names
+    from dtopt.errors import UnknownSolverError
+    from dtopt.registry import SolverInfo, solver_info, solver_names
 
-    found = [solver_info(name) for name in solver_names()]
+    def told(name: str) -> SolverInfo:
+        try:
+            return solver_info(name)
+        except UnknownSolverError as error:
+            return SolverInfo(name, (), str(error), "")
+
+    found = [told(name) for name in solver_names()]
     if as_json:
         print_json([asdict(solver) for solver in found])
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("solver", "problems", "what", "package", box=None, pad_edge=False)
     for solver in found:
-        table.add_row(solver.name, ", ".join(solver.problems), solver.summary, solver.package)
-    Console().print(table)
+        table.add_row(solver.name, ", ".join(solver.problems), escape(solver.summary), solver.package)
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 160)

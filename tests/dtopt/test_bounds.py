@@ -62,7 +62,9 @@ def test_the_smoothed_dual_lies_below_and_its_gradient_is_right():
     problem = tiny_problem(4, users=5, stations=3, capacities=True, limited_servers=True, deadlines=True)
     dual = PriceDual.of(problem)
     rng = np.random.default_rng(1)
-    prices = np.concatenate([rng.uniform(0.05, 0.3, 5), rng.uniform(1e-7, 1e-6, 3), rng.uniform(1e-3, 1e-2, 7)])
+    prices = np.concatenate([rng.uniform(0.05, 0.3, 5), rng.uniform(1e-6, 1e-5, 3), rng.uniform(1e-3, 1e-2, 7)])
+    _, slopes = dual._shares(prices[5:8])
+    assert (slopes > dual.root_load[:, None]).any(), "some floor should bind"
     value, slope = dual.smoothed(prices, 1e-2)
     assert value <= dual.value(prices)
     for i in range(prices.size):
