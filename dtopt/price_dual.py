@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
+from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
@@ -22,6 +24,11 @@ TEMPERATURES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 ITERATIONS = 60
 #: Past steps that the quasi-Newton ascent remembers.
 MEMORY = 20
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def pair_compute(problem: Problem) -> FloatArray:
@@ -151,19 +158,21 @@ class PriceDual:
             return -value / scale, -slope * unit / scale
 
         x = start / unit
-        for temperature in temperatures:
-            x = minimize(
-                negative,
-                x,
-                (temperature * typical,),
-                jac=True,
-                method="L-BFGS-B",
-                bounds=limits,
-                options={"maxiter": ITERATIONS, "maxcor": MEMORY},
-            ).x
-            value = self.value(x * unit)
-            if value > best:
-                best, prices = value, x * unit
+        # The products inside L-BFGS are tiny: threads for them cost ten times what they do, more on a busy machine.
+        with _thread_pools().limit(limits=1):
+            for temperature in temperatures:
+                x = minimize(
+                    negative,
+                    x,
+                    (temperature * typical,),
+                    jac=True,
+                    method="L-BFGS-B",
+                    bounds=limits,
+                    options={"maxiter": ITERATIONS, "maxcor": MEMORY},
+                ).x
+                value = self.value(x * unit)
+                if value > best:
+                    best, prices = value, x * unit
         return best, prices
 
     def _useful(self) -> BoolArray:

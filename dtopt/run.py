@@ -138,7 +138,7 @@ class Run:
 
     def offer_bound(self, bound: float) -> None:
         """Record a proven bound: lower for P1, upper for P2. The tightest is kept."""
-        if not math.isnan(bound) and (
+        if math.isfinite(bound) and (
             self.bound is None or (bound < self.bound if self.problem.maximise else bound > self.bound)
         ):
             self.bound = float(bound)

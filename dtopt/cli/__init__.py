@@ -20,6 +20,13 @@ def main() -> NoReturn:
 
     ``DTOPT_DEBUG=1`` shows tracebacks for those who look for a bug.
     """
+    try:
+        _run()
+    except KeyboardInterrupt:
+        _fail("interrupted", code=INTERRUPTED)
+
+
+def _run() -> NoReturn:
     import typer
 
     from dtopt.cli.app import app
@@ -38,8 +45,6 @@ def main() -> NoReturn:
         command = context.command_path if context is not None else "dtopt"
         _fail(text, hint=f"see {command} --help" if "--help" not in text else "")
     except typer.Abort:
-        _fail("interrupted", code=INTERRUPTED)
-    except KeyboardInterrupt:
         _fail("interrupted", code=INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has gone; nothing is wrong, but Python must not try to flush it again.

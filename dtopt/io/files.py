@@ -7,6 +7,7 @@ import os
 import re
 import zipfile
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -168,4 +169,5 @@ def _atomically(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     except OSError as error:
         raise _os_error(error, path, "written") from None
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)

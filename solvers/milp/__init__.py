@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dtopt.stop import StoppingCriterion
     from solvers.milp.common import Formulation
 
-__all__ = ["solve"]
+__all__ = ["outer_approximation", "relaxations", "solve"]
 
 PLACEMENT = {"fixed": FixedPlacement, "equal": EqualPlacement, "optimal": OptimalPlacement}
 MIGRATION = {"fixed": FixedMigration, "equal": EqualMigration, "optimal": OptimalMigration}
@@ -102,23 +102,26 @@ def _search(run: Run, problem: Problem, engine: str) -> None:
         return
     formulation.build()
     if formulation.refines:
-        _relaxations(run, formulation)
-    _outer_approximation(run, formulation, engine)
+        relaxations(run, formulation)
+    outer_approximation(run, formulation, engine)
 
 
-def _relaxations(run: Run, formulation: Formulation) -> None:
+def relaxations(run: Run, formulation: Formulation, cutoff: float = math.inf) -> None:
     """Tighten the model at its linear relaxations, which is cheap, and bound the objective by them."""
     for _ in range(RELAXATIONS):
         outcome = solve_model(formulation.model, run, relaxed=True)
         if outcome.status != "optimal":
             return
-        run.offer_bound(formulation.objective(outcome.bound))
+        run.offer_bound(min(formulation.objective(outcome.bound), cutoff))
         if run.should_stop() or not formulation.refine_relaxation(outcome.values):
             return
 
 
-def _outer_approximation(run: Run, formulation: Formulation, engine: str) -> None:
-    """Solve the model, judge its solutions and refine it there, until the bound meets the incumbent."""
+def outer_approximation(run: Run, formulation: Formulation, engine: str, cutoff: float = math.inf) -> None:
+    """Solve the model, judge its solutions and refine it there, until the bound meets the incumbent.
+
+    A finite `cutoff` says that the model leaves out only what is proven to cost at least that (P1 only).
+    """
     target = run.stop.target_gap()
     tolerance = FIRST_TOLERANCE if formulation.refines else max(TIGHT, target / 2)
     seen: set[bytes] = set()
@@ -127,7 +130,10 @@ def _outer_approximation(run: Run, formulation: Formulation, engine: str) -> Non
         outcome = solve_model(formulation.model, run, engine, tolerance=tolerance, on_solution=run.offer)
         run.iterations += 1
         if outcome.status == "infeasible":
-            if run.evaluation is None:
+            if math.isfinite(cutoff):
+                # What the model left out costs at least the cutoff; what was cut off, at least the incumbent.
+                run.offer_bound(min(cutoff, run.evaluation.objective if run.evaluation else cutoff))
+            elif run.evaluation is None:
                 run.infeasible(f"no association meets all constraints together, proven by {engine}")
             else:
                 # All others have been cut off after they were judged.
@@ -140,7 +146,7 @@ def _outer_approximation(run: Run, formulation: Formulation, engine: str) -> Non
                 formulation.refine(association)
             else:
                 formulation.forbid(association)
-        _offer_bound(run, formulation.objective(outcome.bound))
+        _offer_bound(run, min(formulation.objective(outcome.bound), cutoff))
         if run.gap <= max(OPTIMALITY_GAP, target) or outcome.status == "stopped":
             return
         if not new and tolerance <= TIGHT:

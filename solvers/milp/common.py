@@ -45,17 +45,19 @@ class Formulation(ABC):
     problem : Problem
     check : callable
         Called now and then while a model is built; leaves by an exception where the time is up.
+    allowed : ndarray of bool, shape (N, M), optional
+        The pairs to choose from, where others have been ruled out; all that the problem allows where not given.
     """
 
     #: Whether `refine` can tighten the model.
     refines = False
 
-    def __init__(self, problem: Problem, check: Callable[[], None]) -> None:
-        pairs = problem.n_users * problem.n_stations
+    def __init__(self, problem: Problem, check: Callable[[], None], allowed: BoolArray | None = None) -> None:
+        pairs = problem.n_users * problem.n_stations if allowed is None else int(allowed.sum())
         check_size(3 * pairs, f"{problem.n_users} users and {problem.n_stations} servers")
         self.problem = problem
         self.check = check
-        self.allowed: BoolArray = problem.allowed_matrix
+        self.allowed: BoolArray = problem.allowed_matrix if allowed is None else allowed & problem.allowed_matrix
         #: All users and all servers, for what the problem tells of pairs.
         self.grid: tuple[IntArray, IntArray] = (
             np.arange(problem.n_users)[:, None],

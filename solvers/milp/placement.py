@@ -13,7 +13,7 @@ from solvers.milp.engine import Model
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dtopt.arrays import FloatArray, IntArray
+    from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.problem import Placement
 
 __all__ = ["EqualPlacement", "FixedPlacement", "OptimalPlacement"]
@@ -31,8 +31,8 @@ class PlacementFormulation(Formulation):
 
     problem: Placement
 
-    def __init__(self, problem: Placement, check: Callable[[], None]) -> None:
-        super().__init__(problem, check)
+    def __init__(self, problem: Placement, check: Callable[[], None], allowed: BoolArray | None = None) -> None:
+        super().__init__(problem, check, allowed)
         self.constant = problem.constant_cost
         self.weight = problem.user_weight
         transfer = np.where(self.allowed, problem.transfer_matrix, 0.0)

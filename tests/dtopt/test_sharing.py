@@ -28,8 +28,7 @@ def test_kkt_shares_equal_the_convex_solution():
         shares = water_filling(weight, floor, np.zeros(weight.size, dtype=np.int64), np.array([16e9]))
         expected = shares_by_convex_solver(weight, floor, 16e9)
         assert shares / 16e9 == pytest.approx(expected / 16e9, abs=1e-6), seed
-        # SciPy may overdraw the CPU by its own tolerance, which buys it a little.
-        assert (weight**2 / shares).sum() <= (weight**2 / expected).sum() * (1 + 1e-8)
+        assert (weight**2 / shares).sum() == pytest.approx((weight**2 / expected).sum(), rel=1e-6)
         binding += bool((shares <= floor * (1 + 1e-12)).any())
     assert binding > 150
 

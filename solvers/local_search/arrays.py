@@ -1,0 +1,117 @@
+"""A P1 problem as the plain arrays that the compiled search takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dtopt.price_dual import PriceDual
+from solvers.local_search.kernel import EQUAL, FIXED, OPTIMAL, search, total_cost
+
+if TYPE_CHECKING:
+    from dtopt.arrays import FloatArray, IntArray
+    from dtopt.problem import Placement
+
+__all__ = ["SearchArrays"]
+
+_MODES = {"fixed": FIXED, "equal": EQUAL, "optimal": OPTIMAL}
+
+
+@dataclass(frozen=True, eq=False)
+class SearchArrays:
+    """Costs of pairs and servers in units of the objective, its constant part left out.
+
+    Exact but for two things, which the evaluator sees to: shares that hard deadlines clamp under ``optimal`` sharing
+    cost more than said here, and soft deadlines count only under ``fixed`` sharing.
+
+    Parameters
+    ----------
+    cost : ndarray, shape (N, M)
+        Infinite where the pair is not allowed.
+    size : ndarray, shape (N,)
+        √(κ w) or κ w, times the worth of a second (its root), as the mode has it.
+    part : ndarray, shape (N, M)
+        Part of the server's CPU that must be set aside.
+    most : ndarray of int, shape (N, M)
+        The largest number of twins among which the user keeps its deadline under ``equal`` sharing.
+    cpu, capacity : ndarray, shape (M,)
+    opening : float
+    max_open, mode : int
+    """
+
+    cost: FloatArray
+    size: FloatArray
+    part: FloatArray
+    most: IntArray
+    cpu: FloatArray
+    capacity: IntArray
+    opening: float
+    max_open: int
+    mode: int
+
+    @classmethod
+    def of(cls, problem: Placement, dual: PriceDual | None = None) -> SearchArrays:
+        """Return the arrays of a problem; a dual of it that is at hand saves making its matrices again."""
+        dual = dual or PriceDual.of(problem)
+        n = problem.n_users
+        shape = dual.cost.shape
+        mode = _MODES[problem.sharing]
+        sizes = {
+            FIXED: np.zeros(n),
+            EQUAL: dual.worth * problem.load_cycles,
+            OPTIMAL: np.sqrt(dual.worth) * dual.root_load,
+        }
+        part = dual.part if dual.part is not None else np.zeros(shape)
+        if dual.floor is not None:
+            part = dual.floor / dual.cpu
+        most = np.full(shape, n, dtype=np.int64)
+        if mode == EQUAL and problem.deadlines_bind:
+            with np.errstate(divide="ignore"):
+                most = np.minimum(np.floor(dual.cpu * (1.0 + 1e-12) / problem.floor_matrix), n).astype(np.int64)
+        return cls(
+            cost=dual.cost,
+            size=sizes[mode],
+            part=np.ascontiguousarray(part),
+            most=most,
+            cpu=dual.cpu,
+            capacity=dual.capacity.astype(np.int64),
+            opening=dual.opening,
+            max_open=dual.max_open,
+            mode=mode,
+        )
+
+    def total(self, association: IntArray) -> float:
+        """Return the cost of an association, infinite where it breaks a constraint."""
+        return float(
+            total_cost(
+                self.cost,
+                self.size,
+                self.part,
+                self.most,
+                self.cpu,
+                self.capacity,
+                self.opening,
+                self.mode,
+                association,
+            )
+        )
+
+    def improve(self, association: IntArray, iterations: int, seed: int) -> IntArray:
+        """Return the best association that so many iterations of local search find from a feasible one."""
+        found, _ = search(
+            self.cost,
+            self.size,
+            self.part,
+            self.most,
+            self.cpu,
+            self.capacity,
+            self.opening,
+            self.max_open,
+            self.mode,
+            association.astype(np.int64),
+            iterations,
+            seed,
+        )
+        return np.asarray(found)

@@ -1,0 +1,306 @@
+"""What users can do to the command line besides using it: odd names, full disks, closed pipes, wrong types."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from dtopt import registry
+from dtopt.cli import main
+from dtopt.io import read, read_solution, write
+from dtopt.registry import solve
+from dtopt.run import Run
+from tests.mutations import good_problem
+from tests.tiny import tiny_problem
+
+EVIL = "[/bold]x\x1b[31m\n<script>../"
+
+
+@pytest.fixture
+def dtopt(monkeypatch, capsys):
+    """Return a function that runs the command line and gives exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["dtopt", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        out, err = capsys.readouterr()
+        return caught.value.code, out, err
+
+    return run
+
+
+@pytest.fixture
+def instance(tmp_path):
+    path = tmp_path / "tiny.json"
+    write(replace(good_problem(), name="tiny"), path)
+    return path
+
+
+def process(*arguments, **settings):
+    return subprocess.run(
+        [sys.executable, "-m", "dtopt", *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        **settings,
+    )
+
+
+def add_solver(monkeypatch, **functions):
+    entries = dict(registry._entries())
+    for name, function in functions.items():
+        entries[name] = SimpleNamespace(name=name, load=lambda f=function: f, dist=None)
+    monkeypatch.setattr(registry, "_entries", lambda: entries)
+
+
+def test_without_arguments_it_shows_its_help(dtopt):
+    code, out, err = dtopt()
+    assert code == 0
+    assert err == ""
+    assert "compare" in out
+    assert out == dtopt("--help")[1]
+
+
+@pytest.mark.parametrize("command", ["generate", "solve", "evaluate", "info", "solvers", "compare"])
+def test_every_command_has_help(dtopt, command):
+    code, out, _ = dtopt(command, "--help")
+    assert code == 0
+    assert out.startswith(f"Usage: dtopt {command}")
+
+
+def test_the_hint_names_the_command(dtopt):
+    assert "see dtopt solve --help" in dtopt("solve", "--wrong")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--set", "users=many"], "users: must be a whole number, got 'many'"),
+        (["--users", "2.5"], "users: must be a whole number, got '2.5'"),
+        (["--set", "shadowing=maybe"], "shadowing: must be true or false, got 'maybe'"),
+        (["--users", "5", "--set", "users=6"], "users is given twice"),
+        (["--users", "9999999999999"], "Unable to allocate"),
+    ],
+)
+def test_options_are_typed_by_the_preset(dtopt, arguments, line):
+    code, _, err = dtopt("generate", "paper", *arguments)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert line in err
+
+
+def test_options_of_every_type_arrive(dtopt, tmp_path):
+    plain, shadowed, loaded = (tmp_path / f"{name}.json" for name in ("plain", "shadowed", "loaded"))
+    size = ["--users", 8, "--stations", 3]
+    assert dtopt("generate", "paper", *size, "-o", plain)[0] == 0
+    assert dtopt("generate", "paper", *size, "--set", "shadowing=true", "-o", shadowed)[0] == 0
+    assert dtopt("generate", "tight-capacity", *size, "--set", "load=0.5", "-o", loaded)[0] == 0
+    assert read(plain).content_hash != read(shadowed).content_hash
+    assert read(loaded).network.stations.capacity.sum() == 16
+
+
+def test_the_csv_preset_takes_files_for_users_and_stations(dtopt, tmp_path):
+    (tmp_path / "u.csv").write_text("x_m,y_m\n0,0\n100,50\n300,20\n")
+    (tmp_path / "s.csv").write_text("x_m,y_m\n50,0\n250,0\n")
+    path = tmp_path / "mine.json"
+    code, out, err = dtopt(
+        "generate", "csv", "--users", tmp_path / "u.csv", "--stations", tmp_path / "s.csv", "-o", path
+    )
+    assert (code, err) == (0, "")
+    assert "3 users, 2 stations" in out
+    assert read(path).n_users == 3
+
+
+def test_options_reach_the_solver_they_name(dtopt, instance, monkeypatch):
+    seen = {}
+
+    def picky(problem, *, time_limit=None, seed=0, stop=None, on_incumbent=None, depth: int = 1, name: str = ""):
+        """Note the options."""
+        seen.update(depth=depth, name=name)
+        return solve(problem, "nearest")
+
+    add_solver(monkeypatch, picky=picky)
+    assert (
+        dtopt("solve", instance, "-s", "picky", "-s", "nearest", "--set", "picky.depth=7", "--set", "picky.name=12")[0]
+        == 0
+    )
+    assert seen == {"depth": 7, "name": "12"}
+    code, _, err = dtopt("solve", instance, "-s", "picky", "--set", "depth=deep")
+    assert code == 2
+    assert "depth: must be a whole number" in err
+    for wrong in ("seed=3", "problem=1", "nearest=2"):
+        code, _, err = dtopt("solve", instance, "-s", "picky", "--set", wrong)
+        assert code == 2
+        assert "(it has depth, name)" in err
+
+
+def test_names_from_files_reach_neither_terminal_nor_path(dtopt, tmp_path):
+    path = tmp_path / "evil.json"
+    problem = replace(good_problem(), name=EVIL)
+    stations = replace(problem.network.stations, names=("[/red]", "\x1b]0;x\x07", "[link=x]"))
+    write(replace(problem, network=replace(problem.network, stations=stations)), path)
+    solutions = tmp_path / "out"
+    for arguments in (
+        ["solve", path, "-s", "greedy", "-s", "nearest", "-o", solutions],
+        ["compare", path, "-s", "greedy", "-s", "nearest"],
+        ["info", path],
+    ):
+        code, out, _ = dtopt(*arguments)
+        assert code == 0
+        assert "\x1b" not in out
+        assert "\x07" not in out
+        assert "[/bold]x" in out
+    assert len(list(solutions.iterdir())) == 2
+    assert {p.parent for p in solutions.rglob("*.json")} == {solutions}
+
+
+def test_instances_of_one_name_do_not_overwrite_each_other(dtopt, instance, tmp_path):
+    other = tmp_path / "other.json"
+    write(replace(tiny_problem(6, users=4, stations=3), name="tiny"), other)
+    solutions = tmp_path / "out"
+    assert dtopt("solve", instance, other, "-s", "nearest", "-o", solutions)[0] == 0
+    assert len(list(solutions.iterdir())) == 2
+
+
+def test_a_wrong_output_is_told_before_the_work(dtopt, instance, tmp_path, monkeypatch):
+    def never(problem, **_):
+        """Must not be called."""
+        raise AssertionError("was run")
+
+    add_solver(monkeypatch, never=never)
+    for target in (tmp_path, tmp_path / "x.txt", tmp_path / "none" / "x.json"):
+        code, _, err = dtopt("solve", instance, "-s", "never", "-o", target)
+        assert (code, err.count("\n")) == (2, 1)
+        assert str(target) in err
+    assert dtopt("solve", instance, "-s", "never", "-s", "nearest", "-o", instance)[0] == 2
+    for option in ("--html", "--csv", "--markdown"):
+        assert dtopt("compare", instance, "-s", "never", option, tmp_path)[0] == 2
+
+
+def test_interruption_outside_a_run_keeps_the_incumbent(dtopt, instance, tmp_path, monkeypatch):
+    problem = read(instance)
+    answer = solve(problem, "greedy").solution.association
+
+    def impatient(given, *, time_limit=None, seed=0, stop=None, on_incumbent=None):
+        """Be interrupted where no `Run` guards."""
+        Run(given, "impatient", on_incumbent=on_incumbent).offer(answer)
+        raise KeyboardInterrupt
+
+    def never(given, **_):
+        """Must not be called."""
+        raise AssertionError("was run")
+
+    add_solver(monkeypatch, impatient=impatient, never=never)
+    target = tmp_path / "kept"
+    code, out, _ = dtopt("solve", instance, "-s", "impatient", "-s", "never", "-o", target)
+    assert code == 130
+    assert "interrupted by impatient" in out
+    kept = read_solution(target / "tiny.impatient.json", problem)
+    assert np.array_equal(kept.association, answer)
+    table = tmp_path / "rows.csv"
+    code, out, _ = dtopt("compare", instance, "-s", "nearest", "-s", "impatient", "-s", "never", "--csv", table)
+    assert code == 130
+    assert "interrupted" in out
+    with table.open() as stream:
+        assert [row["solver"] for row in csv.DictReader(stream)] == ["impatient", "nearest"]
+
+
+def test_compare_writes_what_it_shows(dtopt, instance, tmp_path):
+    other = tmp_path / "move.json"
+    write(replace(tiny_problem(3, kind="migration", users=4, stations=3), name="move"), other)
+    page, table, text = tmp_path / "p.html", tmp_path / "t.csv", tmp_path / "t.md"
+    code, out, err = dtopt(
+        "compare", instance, other, "--html", page, "--csv", table, "--markdown", text, "--time-limit", 5
+    )
+    assert code == 0
+    assert err.count("wrote") == 3
+    with table.open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["instance"] for row in rows} == {"tiny", "move"}
+    for row in rows:
+        assert row["solver"] in out
+        if row["objective"]:
+            assert f"{float(row['objective']):.6g}" in out
+            assert f"{float(row['objective']):.6g}" in text.read_text()
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    document = json.loads(dtopt("compare", instance, "-s", "nearest", "--json", "--runs", 2)[1])
+    assert [row["seed"] for row in document["rows"]] == [0, 1]
+
+
+def test_a_solver_that_cannot_be_loaded_is_listed_and_left_out(dtopt, instance, monkeypatch):
+    def missing():
+        raise ImportError("No module named 'elsewhere'")
+
+    add_solver(monkeypatch)
+    registry._entries()["far"] = SimpleNamespace(name="far", load=missing, dist=None)
+    code, out, _ = dtopt("solvers")
+    assert code == 0
+    assert "elsewhere" in out
+    code, out, _ = dtopt("compare", instance, "--time-limit", 5)
+    assert code == 0
+    assert "unavailable" in out
+    code, _, err = dtopt("compare", instance, "-s", "far")
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_a_fault_of_ours_is_one_line_and_a_traceback_on_request(dtopt, instance, monkeypatch):
+    def broken(problem, **_):
+        """Fail."""
+        raise ZeroDivisionError("no\nway")
+
+    add_solver(monkeypatch, broken=broken)
+    code, _, err = dtopt("solve", instance, "-s", "broken")
+    assert code == 1
+    assert err == "dtopt: error: ZeroDivisionError: no way (a fault of dtopt; DTOPT_DEBUG=1 shows where)\n"
+    monkeypatch.setenv("DTOPT_DEBUG", "1")
+    monkeypatch.setattr(sys, "argv", ["dtopt", "solve", str(instance), "-s", "broken"])
+    with pytest.raises(ZeroDivisionError):
+        main()
+
+
+def test_gap_files(dtopt, tmp_path):
+    path = tmp_path / "two.txt"
+    one = "2 2  1 3  2 4  5 5  5 5  5 9 "
+    path.write_text("2 " + one + one)
+    for form, objective in (("gap", 5.0), ("gap-max", 3.0)):
+        code, out, _ = dtopt("solve", path, "--format", form, "-s", "milp", "--json")
+        documents = json.loads(out)
+        assert code == 0
+        # Two jobs and one place on the first agent: 1 + 4 or 2 + 3; of profits, 8 less the same sums.
+        assert [d["objective"] for d in documents] == pytest.approx([objective] * 2)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_one_line(instance):
+    with open("/dev/full", "w") as full:
+        for arguments in (["solve", instance, "-s", "nearest"], ["--help"], ["info", instance, "--json"]):
+            run = process(*arguments, stdout=full)
+            assert run.returncode == 2
+            assert run.stderr == "dtopt: error: output: No space left on device\n"
+
+
+def test_a_closed_pipe_is_no_error(instance):
+    reading, writing = os.pipe()
+    os.close(reading)
+    run = process("solve", instance, "-s", "nearest", stdout=writing)
+    os.close(writing)
+    assert run.stderr == ""
+    assert run.returncode in (0, 1)
+
+
+def test_a_narrow_character_set_is_no_error(instance):
+    run = process(
+        "compare", instance, "-s", "nearest", stdout=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    )
+    assert run.returncode == 0
+    assert run.stderr == ""
+    assert "tiny" in run.stdout

@@ -1,0 +1,78 @@
+"""`exact` against brute force and against `milp`, and its limits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dtopt.errors import UnsupportedProblemError
+from dtopt.price_dual import FREE, PriceDual
+from dtopt.result import Status
+from dtopt.stop import GapReached
+from solvers import exact, milp
+from solvers.exact.servers import ServerTree
+from tests.oracle import brute_force
+from tests.samples import against_brute_force, sample
+from tests.tiny import OBJECTIVES, SHARINGS, tiny_problem
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_placements_equal_brute_force(sharing, objective):
+    problems = sample("placement", sharing, objective, 5000, 120)
+    seen = Counter(kind for problem in problems for kind in against_brute_force(exact.solve, problem))
+    assert seen["feasible"] >= 50, seen
+    assert seen["infeasible"] >= 2, seen
+    assert seen["changed, soft"] >= 5, seen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sharing", "users"), [("optimal", 40), ("fixed", 20), ("equal", 9)])
+def test_larger_ones_equal_milp(sharing, users):
+    for seed in range(3):
+        problem = tiny_problem(seed, sharing=sharing, users=users, stations=4, capacities=True)
+        if sharing == "fixed":
+            problem = replace(problem, demand_hz=problem.demand_hz * 0.4)
+        first, second = exact.solve(problem, time_limit=60), milp.solve(problem, time_limit=60)
+        assert first.status == second.status == Status.OPTIMAL
+        assert first.objective == pytest.approx(second.objective, rel=2e-6)
+
+
+def test_branching_on_servers_never_loses_the_optimum():
+    for seed in range(40):
+        problem = tiny_problem(seed, sharing=SHARINGS[seed % 3], capacities=True, limited_servers=seed % 2 == 0)
+        best, choice = brute_force(problem)
+        if best is None:
+            continue
+        cost = best - problem.constant_cost
+        tree = ServerTree(PriceDual.of(problem))
+        tree.search(lambda cost=cost: cost * (1 + 1e-6), lambda: False, 50)
+        assert tree.bound <= cost * (1 + 1e-9)
+        assert tree.pairs(cost * (1 + 1e-6))[np.arange(problem.n_users), choice].all()
+
+
+def test_the_tree_closes_the_gap_that_open_servers_leave():
+    # Opening is dear and stations are alike, so the root opens servers in part.
+    problem = replace(tiny_problem(8, users=12, stations=3), server_cost=0.3, cost_weight=1.0)
+    best = exact.solve(problem, time_limit=60).objective - problem.constant_cost
+    tree = ServerTree(PriceDual.of(problem))
+    root = tree.bound
+    tree.search(lambda: best * (1 - 1e-9), lambda: False, 100)
+    assert tree.bound > root
+    assert all((node.dual.state != FREE).any() for node in tree._done)
+
+
+def test_a_target_gap_ends_the_run():
+    problem = tiny_problem(1, users=30, stations=4)
+    result = exact.solve(problem, stop=GapReached(0.05))
+    assert result.gap <= 0.05
+    assert exact.solve(problem).gap <= 1e-6
+
+
+def test_what_it_does_not_take_is_said():
+    with pytest.raises(UnsupportedProblemError, match="not migration"):
+        exact.solve(tiny_problem(1, kind="migration"))
