@@ -16,7 +16,7 @@ from dtopt.result import Status
 from dtopt.run import OPTIMALITY_GAP, Run, Stopped
 from solvers.exact.counted import CountedPlacement
 from solvers.exact.servers import ServerTree
-from solvers.local_search.arrays import SearchArrays
+from solvers.local_search.arrays import SearchArrays, compile_kernels
 from solvers.milp import outer_approximation, relaxations
 from solvers.milp.placement import FixedPlacement, OptimalPlacement
 
@@ -70,6 +70,7 @@ def solve(
         raise UnsupportedProblemError("exact takes placement problems, not migration")
     if problem.n_users * problem.n_stations > MOST_PAIRS:
         raise UnsupportedProblemError(f"exact takes up to {MOST_PAIRS:,} pairs of user and server")
+    compile_kernels()
     run = Run(
         problem,
         "exact",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +15,20 @@ if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.problem import Placement
 
-__all__ = ["SearchArrays"]
+__all__ = ["SearchArrays", "compile_kernels"]
 
 _MODES = {"fixed": FIXED, "equal": EQUAL, "optimal": OPTIMAL}
+
+
+@cache
+def compile_kernels() -> None:
+    """Compile the search, or load it from Numba's cache; some seconds once for each installation, then a fraction.
+
+    Solvers call it before their clock starts: it is part of installing them, not of any run.
+    """
+    two = np.ones((2, 2))
+    arrays = SearchArrays(two, np.ones(2), two, np.ones((2, 2), dtype=np.int64), np.ones(2), np.ones(2, int), 1.0, 2, 0)
+    arrays.improve(np.array([0, 1]), 1, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +82,13 @@ class SearchArrays:
         if mode == EQUAL and problem.deadlines_bind:
             with np.errstate(divide="ignore"):
                 most = np.minimum(np.floor(dual.cpu * (1.0 + 1e-12) / problem.floor_matrix), n).astype(np.int64)
+        # Copies that can be written to: to Numba, read-only arrays are another type, to be compiled for anew.
         return cls(
-            cost=dual.cost,
-            size=sizes[mode],
-            part=np.ascontiguousarray(part),
+            cost=np.array(dual.cost, order="C"),
+            size=np.array(sizes[mode]),
+            part=np.array(part, order="C"),
             most=most,
-            cpu=dual.cpu,
+            cpu=np.array(dual.cpu),
             capacity=dual.capacity.astype(np.int64),
             opening=dual.opening,
             max_open=dual.max_open,
