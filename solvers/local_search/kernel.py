@@ -92,6 +92,31 @@ def _limit(most: IntArray, association: IntArray, server: int) -> int:
 
 
 @numba.njit(cache=True)
+def _joining(
+    cost: FloatArray,
+    size: FloatArray,
+    part: FloatArray,
+    most: IntArray,
+    cpu: FloatArray,
+    capacity: IntArray,
+    mode: int,
+    load: FloatArray,
+    count: IntArray,
+    used: FloatArray,
+    limit: IntArray,
+    user: int,
+    server: int,
+) -> float:
+    """Return what the cost gains when a user joins a server; infinite where it does not fit."""
+    if count[server] >= capacity[server] or used[server] + part[user, server] > FULL:
+        return np.inf
+    if count[server] + 1 > min(limit[server], most[user, server]):
+        return np.inf
+    with_it = _compute(mode, load[server] + size[user], count[server] + 1, cpu[server])
+    return float(cost[user, server] + with_it - _compute(mode, load[server], count[server], cpu[server]))
+
+
+@numba.njit(cache=True)
 def _descend(
     cost: FloatArray,
     size: FloatArray,
@@ -119,16 +144,9 @@ def _descend(
             )
             best, target = -gain_needed, -1
             for h in range(m):
-                if h == k or not is_open[h] or count[h] >= capacity[h] or used[h] + part[i, h] > FULL:
+                if h == k or not is_open[h]:
                     continue
-                if count[h] + 1 > min(limit[h], most[i, h]):
-                    continue
-                change = (
-                    leave
-                    + cost[i, h]
-                    + _compute(mode, load[h] + s, count[h] + 1, cpu[h])
-                    - _compute(mode, load[h], count[h], cpu[h])
-                )
+                change = leave + _joining(cost, size, part, most, cpu, capacity, mode, load, count, used, limit, i, h)
                 if change < best:
                     best, target = change, h
             if target >= 0:
@@ -188,15 +206,9 @@ def _evacuate(
             continue
         best, target = np.inf, -1
         for h in range(m):
-            if h == server or not is_open[h] or count[h] >= capacity[h] or used[h] + part[i, h] > FULL:
+            if h == server or not is_open[h]:
                 continue
-            if count[h] + 1 > min(limit[h], most[i, h]):
-                continue
-            change = (
-                cost[i, h]
-                + _compute(mode, load[h] + size[i], count[h] + 1, cpu[h])
-                - _compute(mode, load[h], count[h], cpu[h])
-            )
+            change = _joining(cost, size, part, most, cpu, capacity, mode, load, count, used, limit, i, h)
             if change < best:
                 best, target = change, h
         if target < 0:

@@ -122,6 +122,52 @@ class Formulation(ABC):
                 else:
                     model.row([*terms, (is_open[k], -1.0)], "<", 0.0)
 
+    def count_columns(
+        self, among: Callable[[int, int], tuple[FloatArray, BoolArray]], terms: list[tuple[Any, float]]
+    ) -> list[list[tuple[Any, float]]]:
+        """Add binaries v_kn, n twins on server k, and z_ikn, user i among them, tied to each other and to the pairs.
+
+        z_ikn <= v_kn, Σ_i z_ikn = n v_kn, Σ_n z_ikn = a_ik.
+
+        Parameters
+        ----------
+        among : callable
+            For server k and count n: what each user then adds to the model's objective, and whether it may be there.
+        terms : list of terms
+            The objective, which grows by the z.
+
+        Returns
+        -------
+        list of lists of terms
+            Σ_n v_kn for each server, for the caller to bound by 1 or by its being open.
+        """
+        problem, model = self.problem, self.model
+        sizes = self.allowed.sum(axis=0).astype(int)
+        triples = int(sum(n * min(n, room) for n, room in zip(sizes.tolist(), self.room.tolist(), strict=True)))
+        check_size(2 * triples, f"users, servers and counts under equal sharing ({problem.n_users} users)")
+        on: dict[tuple[int, int], list[tuple[Any, float]]] = {pair: [] for pair in model.pair}
+        counts: list[list[tuple[Any, float]]] = [[] for _ in model.of_server]
+        for k, users in enumerate(model.of_server):
+            for n in range(1, min(len(users), int(self.room[k])) + 1):
+                self.check()
+                cost, able = among(k, n)
+                members = [i for i in users if able[i]]
+                if len(members) < n:
+                    continue
+                full = model.variable(up=1.0, integer=True)
+                counts[k].append((full, 1.0))
+                together = [(full, -float(n))]
+                for i in members:
+                    z = model.variable()
+                    model.row([(z, 1.0), (full, -1.0)], "<", 0.0)
+                    together.append((z, 1.0))
+                    on[i, k].append((z, 1.0))
+                    terms.append((z, cost[i]))
+                model.row(together, "=", 0.0)
+        for pair, together in on.items():
+            model.row([*together, (model.pair[pair], -1.0)], "=", 0.0)
+        return counts
+
     def largest(self, weight: FloatArray, k: int) -> float:
         """Return the most that weights of users can sum to on a server, within its capacity."""
         users = self.model.of_server[k]

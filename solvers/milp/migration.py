@@ -12,7 +12,7 @@ from solvers.milp.engine import Model
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dtopt.arrays import FloatArray, IntArray
+    from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.problem import Migration
 
 __all__ = ["EqualMigration", "FixedMigration", "OptimalMigration"]
@@ -63,46 +63,24 @@ class FixedMigration(MigrationFormulation):
 
 
 class EqualMigration(MigrationFormulation):
-    """`equal` sharing: with the count n of twins on a server in a binary v_kn, all utilities are constants.
-
-    z_ikn says that user i is on server k among n twins: z_ikn <= v_kn, Σ_n z_ikn = a_ik, Σ_i z_ikn = n v_kn.
-    """
+    """`equal` sharing: with the count of twins on a server in a binary, all utilities are constants."""
 
     def build(self) -> None:
         """Make `model`."""
-        problem = self.problem
-        sizes = self.allowed.sum(axis=0).astype(int)
-        triples = int(sum(n * min(n, room) for n, room in zip(sizes.tolist(), self.room.tolist(), strict=True)))
-        check_size(2 * triples, f"users, servers and counts under equal sharing ({problem.n_users} users)")
         model = self.model = Model(self.allowed)
-        on: dict[tuple[int, int], list[tuple[Any, float]]] = {pair: [] for pair in model.pair}
-        objective = []
-        for k, users in enumerate(model.of_server):
-            counts = []
-            for n in range(1, min(len(users), int(self.room[k])) + 1):
-                self.check()
-                latency = self.transfer + n * problem.load_cycles[:, None] / problem.network.stations.cpu_hz
-                worth = self.worth(latency)[:, k]
-                able = latency[:, k] <= self.deadline[:, 0] * (1.0 + TOLERANCE)
-                able = able if problem.deadline == "hard" else np.ones_like(able)
-                members = [i for i in users if able[i]]
-                if len(members) < n:
-                    continue
-                full = model.variable(up=1.0, integer=True)
-                counts.append((full, 1.0))
-                together = [(full, -float(n))]
-                for i in members:
-                    z = model.variable()
-                    model.row([(z, 1.0), (full, -1.0)], "<", 0.0)
-                    together.append((z, 1.0))
-                    on[i, k].append((z, 1.0))
-                    objective.append((z, -worth[i] / self.scale))
-                model.row(together, "=", 0.0)
+        objective: list[tuple[Any, float]] = []
+        for counts in self.count_columns(self._among, objective):
             if counts:
                 model.row(counts, "<", 1.0)
-        for pair, terms in on.items():
-            model.row([*terms, (model.pair[pair], -1.0)], "=", 0.0)
         model.minimise(objective)
+
+    def _among(self, k: int, n: int) -> tuple[FloatArray, BoolArray]:
+        """Return what each user on a server with n twins is worth, as a cost, and whether its deadline allows it."""
+        problem = self.problem
+        latency = self.transfer + n * problem.load_cycles[:, None] / problem.network.stations.cpu_hz
+        worth = self.worth(latency)[:, k]
+        able = latency[:, k] <= self.deadline[:, 0] * (1.0 + TOLERANCE)
+        return -worth / self.scale, able if problem.deadline == "hard" else np.ones_like(able)
 
 
 class OptimalMigration(MigrationFormulation):

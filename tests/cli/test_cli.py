@@ -10,34 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dtopt.cli import main
 from dtopt.io import read, read_solution, write, write_solution
 from dtopt.registry import solve
 from dtopt.result import Status
 from tests.mutations import good_problem, mutations
 from tests.oracle import brute_force
 from tests.tiny import tiny_problem
-
-
-@pytest.fixture
-def dtopt(monkeypatch, capsys):
-    """Return a function that runs the command line and gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["dtopt", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        out, err = capsys.readouterr()
-        return caught.value.code, out, err
-
-    return run
-
-
-@pytest.fixture
-def instance(tmp_path):
-    path = tmp_path / "tiny.json"
-    write(replace(good_problem(), name="tiny"), path)
-    return path
 
 
 def assert_one_line(code, err, *parts):

@@ -24,27 +24,6 @@ from tests.tiny import tiny_problem
 EVIL = "[/bold]x\x1b[31m\n<script>../"
 
 
-@pytest.fixture
-def dtopt(monkeypatch, capsys):
-    """Return a function that runs the command line and gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["dtopt", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        out, err = capsys.readouterr()
-        return caught.value.code, out, err
-
-    return run
-
-
-@pytest.fixture
-def instance(tmp_path):
-    path = tmp_path / "tiny.json"
-    write(replace(good_problem(), name="tiny"), path)
-    return path
-
-
 def process(*arguments, **settings):
     return subprocess.run(
         [sys.executable, "-m", "dtopt", *map(str, arguments)],

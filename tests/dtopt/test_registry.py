@@ -14,7 +14,7 @@ from tests.tiny import tiny_problem
 
 
 def test_unknown_solvers_are_named_with_what_there_is():
-    with pytest.raises(UnknownSolverError, match="unknown solver 'best'; there are .*greedy, "):
+    with pytest.raises(UnknownSolverError, match=r"unknown solver 'best'; there are .*greedy, "):
         load_solver("best")
 
 
