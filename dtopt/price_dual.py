@@ -12,6 +12,8 @@ from scipy.special import expit
 from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.problem import Placement, Problem
 
@@ -123,7 +125,11 @@ class PriceDual:
     # --- ascent ---------------------------------------------------------------------------------------------------
 
     def ascend(
-        self, start: FloatArray | None = None, temperatures: tuple[float, ...] = TEMPERATURES
+        self,
+        start: FloatArray | None = None,
+        temperatures: tuple[float, ...] = TEMPERATURES,
+        *,
+        compiled: bool = False,
     ) -> tuple[float, FloatArray]:
         """Return the best value found over all temperatures, and its prices.
 
@@ -133,6 +139,8 @@ class PriceDual:
             Prices to begin with, for example those of the same dual with fewer servers decided.
         temperatures : tuple of float
             Falling, as shares of the mean cost of a user.
+        compiled : bool
+            Whether to use the Numba kernel, which takes a moment to load and then is several times faster.
         """
         n, m = self.cost.shape
         # Prices of a load spread evenly over half of all CPUs are the start, and give the units of all prices.
@@ -153,8 +161,10 @@ class PriceDual:
         best, prices = max(((self.value(p), p) for p in (start, np.zeros(unit.size))), key=lambda pair: pair[0])
         scale = max(float(np.abs(serve).sum()), 1e-300)
 
+        smoothed = self._compiled() if compiled else self.smoothed
+
         def negative(x: FloatArray, temperature: float) -> tuple[float, FloatArray]:
-            value, slope = self.smoothed(x * unit, temperature)
+            value, slope = smoothed(x * unit, temperature)
             return -value / scale, -slope * unit / scale
 
         x = start / unit
@@ -218,6 +228,31 @@ class PriceDual:
         server = empty + np.minimum(0.0, pair).sum(axis=0)
         n = self.cost.shape[0]
         return float(prices[:n].sum() + self._counted(server).sum() - prices[-1] * self.max_open)
+
+    def _compiled(self) -> Callable[[FloatArray, float], tuple[float, FloatArray]]:
+        """Return `smoothed` as compiled code over copies of the data that it may read fast."""
+        from dtopt import price_kernel
+
+        # Columns in a row and writable: other layouts are other types to Numba, to be compiled for anew.
+        def plain(array: FloatArray | None) -> FloatArray:
+            return np.zeros((0, 0)) if array is None else np.array(array, order="F")
+
+        data = (
+            plain(self.cost),
+            np.array(self.root_load),
+            plain(self.part),
+            self.part is not None,
+            plain(self.floor),
+            self.floor is not None,
+            np.array(self.cpu),
+            np.array(self.capacity),
+            float(self.opening),
+            float(self.worth),
+            int(self.max_open),
+            np.array(self.state),
+        )
+        kernel: Callable[..., tuple[float, FloatArray]] = price_kernel.smoothed
+        return lambda prices, temperature: kernel(*data, prices, temperature)
 
     def smoothed(self, prices: FloatArray, temperature: float) -> tuple[float, FloatArray]:
         """Return g with its minima softened, which lies below it, and its gradient."""

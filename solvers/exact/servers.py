@@ -51,7 +51,7 @@ class ServerTree:
     """
 
     def __init__(self, dual: PriceDual) -> None:
-        value, prices = dual.ascend()
+        value, prices = dual.ascend(compiled=True)
         self.nodes = 1
         self._open = [_Node(value, 0, dual, prices)]
         self._done: list[_Node] = []
@@ -84,7 +84,7 @@ class ServerTree:
             server = int(free[np.abs(self._openness(decided)[free] - 0.5).argmin()])
             for state in (OPEN, CLOSED):
                 child = decided.dual.decided(server, state)
-                value, prices = child.ascend(decided.prices, WARM)
+                value, prices = child.ascend(decided.prices, WARM, compiled=True)
                 self.nodes += 1
                 if value < cutoff():
                     heapq.heappush(self._open, _Node(max(value, decided.bound), self.nodes, child, prices))

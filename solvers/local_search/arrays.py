@@ -29,6 +29,9 @@ def compile_kernels() -> None:
     two = np.ones((2, 2))
     arrays = SearchArrays(two, np.ones(2), two, np.ones((2, 2), dtype=np.int64), np.ones(2), np.ones(2, int), 1.0, 2, 0)
     arrays.improve(np.array([0, 1]), 1, 0)
+    nothing = np.zeros(2, dtype=np.int64)
+    dual = PriceDual(two, np.ones(2), None, None, np.ones(2), np.ones(2), 1.0, 1.0, 2, nothing)
+    dual.ascend(temperatures=(1.0,), compiled=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,6 +73,23 @@ def test_the_smoothed_dual_lies_below_and_its_gradient_is_right():
         assert slope[i] == pytest.approx((up - down) / (2 * step[i]), rel=1e-4, abs=1e-7)
 
 
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_the_compiled_dual_equals_its_reference(sharing):
+    rng = np.random.default_rng(2)
+    for seed in range(20):
+        problem = tiny_problem(seed, sharing=sharing, capacities=True, limited_servers=True, deadlines=seed % 2 == 0)
+        dual = PriceDual.of(problem)
+        if problem.n_stations > 1:
+            dual = dual.decided(0, OPEN).decided(1, CLOSED)
+        for _ in range(10):
+            prices = rng.exponential(10.0 ** rng.uniform(-6, 0), problem.n_users + 3 * problem.n_stations + 1)
+            temperature = 10.0 ** rng.uniform(-4, -1)
+            value, slope = dual.smoothed(prices, temperature)
+            compiled_value, compiled_slope = dual._compiled()(prices, temperature)
+            assert compiled_value == pytest.approx(value, rel=1e-9, abs=1e-12)
+            assert compiled_slope == pytest.approx(slope, rel=1e-9, abs=1e-12)
+
+
 def test_what_the_dual_proves_of_single_decisions_holds():
     """The best cost over all associations with a pair, an open or a closed server is never below its bound."""
     tried = 0
