@@ -35,6 +35,9 @@ FEASIBILITY = 1e-9
 WIDENING = {"highs": 1e-8, "cbc": 3e-7}
 #: Rows handed to HiGHS between two looks at the clock.
 BATCH = 20_000
+#: CBC's word that a model is infeasible counts only with at least this much of its time left, s and part of the limit:
+#: where the limit cuts its preprocessing short, it says "infeasible or unbounded" of feasible models too.
+CBC_SPARE_S, CBC_SPARE_PART = 1.0, 0.2
 
 
 class Model:
@@ -44,9 +47,12 @@ class Model:
     ----------
     allowed : ndarray of bool, shape (N, M)
         The pairs that get a binary.
+    presolve : bool
+        Whether HiGHS may presolve the MILP. Where coefficients lie far apart its presolve has cut off optima.
     """
 
-    def __init__(self, allowed: BoolArray) -> None:
+    def __init__(self, allowed: BoolArray, *, presolve: bool = True) -> None:
+        self.presolve = presolve
         self.lp = pulp.LpProblem("association", pulp.LpMinimize)
         self._named = 0
         self.pair: dict[tuple[int, int], Any] = {}
@@ -279,6 +285,7 @@ def _solve_highs(
         mip_rel_gap=tolerance,
         mip_abs_gap=1e-10,
         random_seed=run.seed % 2**31,
+        presolve="choose" if model.presolve else "off",
         mip_feasibility_tolerance=FEASIBILITY,
         primal_feasibility_tolerance=FEASIBILITY,
         dual_feasibility_tolerance=FEASIBILITY,
@@ -316,7 +323,8 @@ def _solve_cbc(model: Model, run: Run, tolerance: float) -> Outcome:
         return Outcome("stopped", -math.inf, [], {})
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "cbc.log"
-        options = [f"randomCbcSeed {run.seed % 2**31}", "primalTolerance 1e-9", "integerTolerance 1e-9"]
+        # By default CBC asks of each solution to be better by 1e-5, absolute, which is more than the gap to be proven.
+        options = [f"randomCbcSeed {run.seed % 2**31}", "increment 0", "primalTolerance 1e-9", "integerTolerance 1e-9"]
         solver = pulp.PULP_CBC_CMD(
             msg=False,
             timeLimit=left if math.isfinite(left) else None,
@@ -329,7 +337,10 @@ def _solve_cbc(model: Model, run: Run, tolerance: float) -> Outcome:
         model.lp.solve(solver)
         text = log.read_text(errors="replace") if log.exists() else ""
     if model.lp.status == pulp.LpStatusInfeasible and "infeasible" in text.lower():
-        return Outcome("infeasible", math.inf, [], {})
+        spare = max(CBC_SPARE_S, CBC_SPARE_PART * left) if math.isfinite(left) else 0.0
+        if run.seconds_left >= spare:
+            return Outcome("infeasible", math.inf, [], {})
+        return Outcome("stopped", -math.inf, [], {})
     found = []
     if model.lp.sol_status in {pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible}:
         association: IntArray = np.full(len(model.of_user), -1, dtype=np.int64)
@@ -340,6 +351,7 @@ def _solve_cbc(model: Model, run: Run, tolerance: float) -> Outcome:
     if model.lp.sol_status == pulp.LpSolutionOptimal:
         value = model.lp.objective.value() or 0.0
         return Outcome("optimal", _widened(value - tolerance * abs(value), "cbc"), found, {})
-    # PuLP does not pass CBC's bound on; the log has it where the search began.
-    told = re.findall(r"^Lower bound:\s+(\S+)", text, flags=re.MULTILINE)
+    # PuLP does not pass CBC's bound on; the log has it where the search began. The line "Lower bound:" further down is
+    # rounded to three decimals, up as well as down.
+    told = re.findall(r"\(best possible ([^\s)]+)\)", text)
     return Outcome("stopped", _widened(float(told[-1]), "cbc") if told else -math.inf, found, {})

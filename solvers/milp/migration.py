@@ -112,7 +112,7 @@ class OptimalMigration(MigrationFormulation):
         """Make `model`."""
         pairs = int(self.allowed.sum())
         check_size(3 * max(map(len, self.edges)) * pairs, "the segments of prices under optimal sharing")
-        model = self.model = Model(self.allowed)
+        model = self.model = Model(self.allowed, presolve=False)
         self.capacity_rows()
         self.cpu_rows(self.floor / self.cpu)
         fall = [model.variable() for _ in range(self.problem.n_users)]
