@@ -176,7 +176,9 @@ class Problem(ABC):
         shape = np.broadcast_shapes(users.shape, servers.shape)
         if not self.deadlines_bind:
             return np.zeros(shape)
-        slack = self.network.users.deadline_s[users] - self.deadline_transfer_latency(users, servers)
+        # Half the evaluator's tolerance, so that a deadline just met counts as met in spite of rounding.
+        deadline = self.network.users.deadline_s[users] * (1.0 + 5e-10)
+        slack = deadline - self.deadline_transfer_latency(users, servers)
         cycles = np.broadcast_to(self.deadline_cycles[users], shape)
         with np.errstate(divide="ignore", invalid="ignore"):
             # With nothing to compute the deadline is met or not by the transfer alone.

@@ -10,10 +10,13 @@ import pytest
 from dtopt.arrays import UNLIMITED
 from dtopt.channel import CandidateGains, GainMatrix, ModelledChannel
 from dtopt.errors import InputError
+from dtopt.evaluation import evaluate
 from dtopt.feasibility import obvious_conflict
 from dtopt.network import BaseStations, Network, Users
 from dtopt.problem import Migration, Placement
 from dtopt.propagation import Propagation
+from dtopt.registry import solve
+from dtopt.solution import Solution
 from tests.tiny import tiny_problem
 
 
@@ -130,3 +133,23 @@ def test_obvious_conflicts_name_users_and_reasons():
     greedy = replace(base, sharing="fixed", demand_hz=np.full(4, 0.9) * net.stations.cpu_hz.min())
     assert "Hz of CPU to run" in obvious_conflict(greedy)
     assert obvious_conflict(base) is None
+
+
+def test_deadlines_that_are_just_met_are_met_for_solvers_too():
+    """An association whose latencies are the deadlines is feasible, whatever rounding does to the least shares."""
+    tried = 0
+    for seed in range(60):
+        sharing = ("optimal", "equal", "fixed")[seed % 3]
+        base = tiny_problem(seed, sharing=sharing, users=4, stations=2)
+        association = np.random.default_rng(seed).integers(0, 2, 4)
+        judged = evaluate(base, Solution(association))
+        if not judged.feasible:
+            continue
+        users = replace(base.network.users, deadline_s=judged.deadline_latency_s)
+        problem = replace(base, network=replace(base.network, users=users))
+        assert evaluate(problem, Solution(association)).feasible
+        assert obvious_conflict(problem) is None
+        assert problem.allowed_matrix[np.arange(4), association].all()
+        assert solve(problem, "exact", time_limit=30).feasible
+        tried += 1
+    assert tried > 30
