@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtopt.price_dual import PriceDual, pair_compute
+from dtopt.price_dual import PriceDual
 from dtopt.problem import Migration, Placement
 
 if TYPE_CHECKING:
+    from dtopt.arrays import FloatArray
     from dtopt.problem import Problem
 
 __all__ = ["MOST_PAIRS", "SLACK", "dual_bound"]
@@ -53,9 +54,17 @@ def dual_bound(problem: Problem) -> float:
     return bound + SLACK * abs(bound) if problem.maximise else bound - SLACK * abs(bound)
 
 
+def _pair_compute(problem: Problem) -> FloatArray:
+    """Return the least compute latency of each pair: its own under ``fixed`` sharing, else that of a user alone."""
+    stations = np.arange(problem.n_stations)[None, :]
+    users = np.arange(problem.n_users)[:, None]
+    share = problem.demand(users, stations) if problem.sharing == "fixed" else problem.network.stations.cpu_hz[None, :]
+    return np.asarray(problem.load_cycles[:, None] / share)
+
+
 def _utility_alone(problem: Migration) -> float:
     """Return Σ_i max_k U_i with every user alone on its best server."""
-    latency = problem.transfer_matrix + pair_compute(problem)
+    latency = problem.transfer_matrix + _pair_compute(problem)
     utility = problem.beta * np.exp(problem.network.users.deadline_s[:, None] - latency)
     if problem.deadline == "soft":
         lateness = np.maximum(0.0, latency - problem.network.users.deadline_s[:, None])

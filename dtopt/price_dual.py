@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dtopt.arrays import BoolArray, FloatArray, IntArray
-    from dtopt.problem import Placement, Problem
+    from dtopt.problem import Placement
 
-__all__ = ["CLOSED", "FREE", "OPEN", "PriceDual", "pair_compute"]
+__all__ = ["CLOSED", "FREE", "OPEN", "PriceDual"]
 
 #: What has been decided of a server.
 CLOSED, FREE, OPEN = -1, 0, 1
@@ -31,14 +31,6 @@ MEMORY = 20
 @cache
 def _thread_pools() -> ThreadpoolController:
     return ThreadpoolController()
-
-
-def pair_compute(problem: Problem) -> FloatArray:
-    """Return the least compute latency of each pair: its own under ``fixed`` sharing, else that of a user alone."""
-    stations = np.arange(problem.n_stations)[None, :]
-    users = np.arange(problem.n_users)[:, None]
-    share = problem.demand(users, stations) if problem.sharing == "fixed" else problem.network.stations.cpu_hz[None, :]
-    return np.asarray(problem.load_cycles[:, None] / share)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +81,10 @@ class PriceDual:
         latency = problem.transfer_matrix
         part = floor = None
         if problem.sharing == "fixed":
-            latency = latency + pair_compute(problem)
-            part = np.broadcast_to(problem.demand(users, stations) / cpu, latency.shape)
+            share = problem.demand(users, stations)
+            latency = latency + problem.load_cycles[:, None] / share
+            part = np.broadcast_to(share / cpu, latency.shape)
             if problem.deadline == "soft":
-                share = problem.demand(users, stations)
                 late = problem.deadline_transfer_latency(users, stations) + problem.deadline_cycles[:, None] / share
                 excess = np.maximum(0.0, late - problem.network.users.deadline_s[:, None])
                 latency = latency + problem.deadline_penalty * excess

@@ -290,22 +290,26 @@ class Placement(Problem):
         if self.pair_latency_s is not None:
             return np.asarray(self.pair_latency_s[users, servers])
         network = self.network
-        wired_bits = self.load_bits + (network.wired_passes - 1) * network.users.data_bits
-        return np.asarray(self.wireless_latency[users] + network.wired_latency(wired_bits[users], users, servers))
+        wired_bits = self.load_bits[users] + (network.wired_passes - 1) * network.users.data_bits[users]
+        return np.asarray(self.wireless_latency[users] + network.wired_latency(wired_bits, users, servers))
 
     def deadline_transfer_latency(self, users: IntArray, servers: IntArray) -> FloatArray:
         """Return com_ik(D_i) of pairs, the transfer part of T_ini, (10), s."""
         if self.pair_latency_s is not None:
             return np.asarray(self.pair_latency_s[users, servers])
         network = self.network
-        bits = network.users.data_bits
-        wireless = network.wireless_latency(bits)[users]
-        return np.asarray(wireless + network.wired_latency(network.wired_passes * bits[users], users, servers))
+        bits = network.wired_passes * network.users.data_bits[users]
+        return np.asarray(self.construction_wireless[users] + network.wired_latency(bits, users, servers))
 
     @cached_property
     def wireless_latency(self) -> FloatArray:
         """Wireless part of T_i, shape (N,), s."""
         return self.network.wireless_latency(self.load_bits)
+
+    @cached_property
+    def construction_wireless(self) -> FloatArray:
+        """Wireless part of T_ini, shape (N,), s."""
+        return self.network.wireless_latency(self.network.users.data_bits)
 
     @property
     def server_allowed(self) -> BoolArray:
@@ -333,7 +337,7 @@ class Placement(Problem):
         if self.network.channel is None:
             return 0.0
         users = self.network.users
-        return float(users.tx_power_w @ self.network.wireless_latency(users.data_bits))
+        return float(users.tx_power_w @ self.construction_wireless)
 
     @property
     def constant_cost(self) -> float:

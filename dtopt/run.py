@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import platform
 import time
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -219,10 +220,13 @@ class Run:
 
 
 def _versions(libraries: Iterable[str]) -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in ("dtopt", *libraries):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+    return {"python": platform.python_version()} | {name: _version(name) for name in ("dtopt", *libraries)}
+
+
+@cache
+def _version(distribution: str) -> str:
+    """Return the version of an installed distribution; cached, since reading it takes longer than a short run."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "unknown"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dtopt.problem import Problem
     from dtopt.result import Incumbent, Result
 
-__all__ = ["BOUND_PAIRS", "compare"]
+__all__ = ["BOUND_PAIRS", "affordable_bound", "compare"]
 
 #: Above this many pairs of user and station `compare` leaves `dual_bound` out: it takes some 60 µs for each pair.
 BOUND_PAIRS = 250_000
@@ -114,7 +114,7 @@ def compare(
     try:
         for text, problem in labelled.items():
             # Before the runs, so that an interrupted comparison has its gaps too.
-            cases.append(Case(text, problem, _dual_bound(problem)))
+            cases.append(Case(text, problem, affordable_bound(problem)))
             for name, run in itertools.product(names, range(runs)):
                 if solvers is None and not _takes(name, problem):
                     continue
@@ -162,7 +162,8 @@ def _takes(solver: str, problem: Problem) -> bool:
         return True
 
 
-def _dual_bound(problem: Problem) -> float | None:
+def affordable_bound(problem: Problem) -> float | None:
+    """Return the dual bound, None where there is none or the instance is so large that it would take minutes."""
     if problem.n_users * problem.n_stations > BOUND_PAIRS:
         return None
     bound = dual_bound(problem)

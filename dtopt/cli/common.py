@@ -15,6 +15,7 @@ from dtopt.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rich.console import Console
     from rich.progress import Progress
 
     from dtopt.problem import Problem
@@ -24,20 +25,24 @@ __all__ = [
     "FORMATS",
     "certificate",
     "describe",
+    "file_name",
     "load",
     "percent",
     "print_json",
     "progress",
-    "proven",
     "settings",
-    "significant",
     "visible",
+    "wide_console",
     "writable",
 ]
 
 
 #: Formats of instance files; a file of profits, as OR-Library's gap1 to gap12, is to be maximised.
 FORMATS = ("auto", "gap", "gap-max")
+#: Instances of more users are written as npz where no name was given.
+JSON_USERS = 5000
+#: Columns of a table that goes to a file or another program.
+PIPE_WIDTH = 160
 
 
 def settings(pairs: Sequence[str], option: str = "--set", function: Callable[..., Any] | None = None) -> dict[str, Any]:
@@ -121,26 +126,21 @@ def certificate(problem: Problem, result: Result) -> tuple[float | None, float]:
     """Return the best proven bound, the solver's own or the dual bound, and the gap to it."""
     from dtopt.result import relative_gap
     from dtopt.run import OPTIMALITY_GAP
+    from reports.compare import affordable_bound
 
     own = result.bound if result.bound is not None and math.isfinite(result.bound) else None
     if own is not None and relative_gap(result.objective, own) <= OPTIMALITY_GAP:
         return own, relative_gap(result.objective, own)
-    bounds = [bound for bound in (own, proven(problem)) if bound is not None]
+    bounds = [bound for bound in (own, affordable_bound(problem)) if bound is not None]
     if not bounds:
         return None, math.inf
     bound = min(bounds) if problem.maximise else max(bounds)
     return bound, relative_gap(result.objective, bound)
 
 
-def proven(problem: Problem) -> float | None:
-    """Return the dual bound, None where there is none or the instance is so large that it would take minutes."""
-    from dtopt.bounds import dual_bound
-    from reports.compare import BOUND_PAIRS
-
-    if problem.n_users * problem.n_stations > BOUND_PAIRS:
-        return None
-    bound = dual_bound(problem)
-    return bound if math.isfinite(bound) else None
+def file_name(stem: str, problem: Problem) -> str:
+    """Return a name for a file of an instance or its solution: JSON for people, npz where it would be too long."""
+    return f"{stem}.{'npz' if problem.n_users > JSON_USERS else 'json'}"
 
 
 def visible(text: str) -> str:
@@ -158,11 +158,6 @@ def writable(path: Path, *, folder: bool = False) -> None:
         raise InputError("is a folder, a file is needed", where=str(path))
     elif not parent.is_dir():
         raise InputError("its folder does not exist", where=str(path))
-
-
-def significant(value: float | None, digits: int = 5) -> str:
-    """Return a number for people, a dash where there is none."""
-    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
 
 
 def percent(gap: float) -> str:
@@ -206,6 +201,14 @@ def describe(problem: Problem, result: Result, bound: float | None, gap: float) 
 def print_json(document: object) -> None:
     """Print one JSON document on stdout."""
     sys.stdout.write(json.dumps(document, allow_nan=False, indent=1) + "\n")
+
+
+def wide_console() -> Console:
+    """Return a console for tables: a pipe has no width of its own, and one cut to 80 columns would lose figures."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_WIDTH)
 
 
 def progress() -> Progress:

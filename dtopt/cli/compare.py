@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
-#: Columns of a table that goes to a file or another program.
-PIPE_WIDTH = 160
-
 
 def compare(
     files: Annotated[
@@ -82,11 +79,10 @@ def _page(comparison: Comparison) -> str:
 
 
 def _show(comparison: Comparison) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    from dtopt.cli.common import visible
+    from dtopt.cli.common import visible, wide_console
     from reports.tables import TEXT_COLUMNS, display_rows, headings
 
     table = Table(*headings(comparison), box=None, pad_edge=False)
@@ -96,10 +92,6 @@ def _show(comparison: Comparison) -> None:
         if row.starts_instance and table.row_count:
             table.add_section()
         table.add_row(*(escape(visible(cell)) for cell in row.cells), style="bold" if row.best else None)
-    console = Console()
-    if not console.is_terminal:
-        # A pipe has no width of its own; a table cut to 80 columns would lose figures.
-        console = Console(width=PIPE_WIDTH)
-    console.print(table)
+    wide_console().print(table)
     for note in comparison.notes:
         typer.echo(visible(note))

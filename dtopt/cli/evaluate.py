@@ -23,14 +23,15 @@ def evaluate(
     from dataclasses import asdict
 
     from dtopt.cli import NO_SOLUTION
-    from dtopt.cli.common import percent, print_json, proven, visible
+    from dtopt.cli.common import percent, print_json, visible
     from dtopt.evaluation import evaluate as judge
     from dtopt.io import read, read_solution
     from dtopt.result import relative_gap
+    from reports.compare import affordable_bound
 
     problem = read(instance)
     verdict = judge(problem, read_solution(solution, problem))
-    bound = proven(problem)
+    bound = affordable_bound(problem)
     gap = relative_gap(verdict.objective, bound) if verdict.feasible else math.inf
     if as_json:
         print_json(

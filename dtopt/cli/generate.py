@@ -31,7 +31,7 @@ def generate(
     show_list: Annotated[bool, typer.Option("--list", help="Show the presets and their options.")] = False,
 ) -> None:
     """Generate an instance from a preset and write it to a file."""
-    from dtopt.cli.common import settings, writable
+    from dtopt.cli.common import file_name, settings, writable
     from dtopt.errors import InputError
     from dtopt.generators import generate as make
     from dtopt.generators import load_preset
@@ -48,20 +48,17 @@ def generate(
     pairs = [*(option or []), *(f"{key}={value}" for key, value in named.items() if value is not None)]
     options: dict[str, Any] = settings(pairs, "--set", load_preset(preset))
     if count is None:
-        problem = make(preset, seed=seed, **options)
-        path = output or Path(f"{problem.name}.{'npz' if problem.n_users > 5000 else 'json'}")
-        writable(path)
-        write(problem, path)
-        typer.echo(f"{path}: {problem.n_users} users, {problem.n_stations} stations")
-        return
-    if count < 1:
-        raise InputError(f"must be >= 1, got {count}", where="--count")
-    folder = output or Path()
-    writable(folder, folder=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    for s in range(seed, seed + count):
+        seeds, folder = range(seed, seed + 1), Path()
+    else:
+        if count < 1:
+            raise InputError(f"must be >= 1, got {count}", where="--count")
+        seeds, folder = range(seed, seed + count), output or Path()
+        writable(folder, folder=True)
+        folder.mkdir(parents=True, exist_ok=True)
+    for s in seeds:
         problem = make(preset, seed=s, **options)
-        path = folder / f"{problem.name}.{'npz' if problem.n_users > 5000 else 'json'}"
+        path = output if output is not None and count is None else folder / file_name(problem.name, problem)
+        writable(path)
         write(problem, path)
         typer.echo(f"{path}: {problem.n_users} users, {problem.n_stations} stations")
 
@@ -69,9 +66,9 @@ def generate(
 def _show_presets() -> None:
     import inspect
 
-    from rich.console import Console
     from rich.table import Table
 
+    from dtopt.cli.common import wide_console
     from dtopt.generators import load_preset, preset_names
 
     table = Table("preset", "what", "options", box=None, pad_edge=False)
@@ -84,5 +81,4 @@ def _show_presets() -> None:
         ]
         summary = (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ")
         table.add_row(name, summary, " ".join(options))
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 160)
+    wide_console().print(table)

@@ -23,7 +23,8 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Say what is in an instance: sizes, loads, radio, deadlines, hash and proven bound."""
-    from dtopt.cli.common import load, print_json, significant, visible
+    from dtopt.cli.common import load, print_json, visible
+    from reports.words import number
 
     found = [_facts(p) for name in files for p in load(name, seed=seed, data=data, file_format=file_format)]
     if as_json:
@@ -31,7 +32,7 @@ def info(
         return
     for facts in found:
         for name, value in facts.items():
-            typer.echo(f"{name:<26} {significant(value) if isinstance(value, float) else visible(str(value))}")
+            typer.echo(f"{name:<26} {number(value, 5) if isinstance(value, float) else visible(str(value))}")
         typer.echo()
 
 
@@ -39,8 +40,8 @@ def _facts(problem: Problem) -> dict[str, Any]:
     import numpy as np
 
     from dtopt.arrays import UNLIMITED
-    from dtopt.cli.common import proven
     from dtopt.feasibility import obvious_conflict
+    from reports.compare import affordable_bound
 
     network, stations = problem.network, problem.network.stations
     deadline = network.users.deadline_s
@@ -66,7 +67,7 @@ def _facts(problem: Problem) -> dict[str, Any]:
         facts["slowest access, Mbit/s"] = float(rate.min())
         facts["median access, Mbit/s"] = float(np.median(rate))
         facts["access stations in use"] = int(np.unique(network.access_station).size)
-    facts["proven bound"] = proven(problem)
+    facts["proven bound"] = affordable_bound(problem)
     facts["infeasible because"] = obvious_conflict(problem)
     facts["hash"] = problem.content_hash
     return {name: value for name, value in facts.items() if value is not None}

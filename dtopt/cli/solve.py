@@ -134,12 +134,12 @@ def _save(result: Result, problem: Problem, output: Path, label: str | None) -> 
     """Write one solution; with a label `output` is a folder."""
     import re
 
+    from dtopt.cli.common import file_name
     from dtopt.io import write_solution
 
     if label is not None:
         output.mkdir(parents=True, exist_ok=True)
-        suffix = "npz" if problem.n_users > 5000 else "json"
         # A name from a file must not lead out of the folder.
         name = re.sub(r"[^\w.()-]+", "_", f"{label}.{result.solver}").lstrip(".")
-        output = output / f"{name}.{suffix}"
+        output = output / file_name(name, problem)
     write_solution(result, output, problem)

@@ -13,7 +13,7 @@ def solvers(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
     """List the solvers that are installed, with the problems they take."""
     from dataclasses import asdict
 
-    from dtopt.cli.common import print_json
+    from dtopt.cli.common import print_json, wide_console
     from dtopt.errors import UnknownSolverError
     from dtopt.registry import SolverInfo, solver_info, solver_names
 
@@ -27,12 +27,10 @@ def solvers(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
     if as_json:
         print_json([asdict(solver) for solver in found])
         return
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     table = Table("solver", "problems", "what", "package", box=None, pad_edge=False)
     for solver in found:
         table.add_row(solver.name, ", ".join(solver.problems), escape(solver.summary), solver.package)
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 160)
+    wide_console().print(table)

@@ -11,9 +11,9 @@ from dtopt.bounds import SLACK
 from dtopt.errors import UnsupportedProblemError
 from dtopt.price_dual import PriceDual
 from dtopt.problem import Placement
-from dtopt.registry import load_solver
 from dtopt.result import Status
 from dtopt.run import OPTIMALITY_GAP, Run, Stopped
+from solvers import greedy
 from solvers.exact.counted import CountedPlacement
 from solvers.exact.servers import ServerTree
 from solvers.local_search.arrays import SearchArrays, compile_kernels
@@ -93,7 +93,7 @@ solve.problems = ("placement",)  # type: ignore[attr-defined]
 
 
 def _search(run: Run, problem: Placement) -> None:
-    first = load_solver("greedy")(problem, time_limit=run.seconds_left, seed=run.seed)
+    first = greedy.solve(problem, time_limit=run.seconds_left, seed=run.seed)
     if first.solution is not None:
         run.offer(first.solution)
     dual = PriceDual.of(problem)

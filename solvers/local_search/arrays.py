@@ -98,36 +98,17 @@ class SearchArrays:
             mode=mode,
         )
 
+    @property
+    def _costs(self) -> tuple[FloatArray, FloatArray, FloatArray, IntArray, FloatArray, IntArray, float]:
+        """The arguments that all kernels begin with."""
+        return self.cost, self.size, self.part, self.most, self.cpu, self.capacity, self.opening
+
     def total(self, association: IntArray) -> float:
         """Return the cost of an association, infinite where it breaks a constraint."""
-        return float(
-            total_cost(
-                self.cost,
-                self.size,
-                self.part,
-                self.most,
-                self.cpu,
-                self.capacity,
-                self.opening,
-                self.mode,
-                association,
-            )
-        )
+        return float(total_cost(*self._costs, self.mode, association))
 
     def improve(self, association: IntArray, iterations: int, seed: int) -> IntArray:
         """Return the best association that so many iterations of local search find from a feasible one."""
-        found, _ = search(
-            self.cost,
-            self.size,
-            self.part,
-            self.most,
-            self.cpu,
-            self.capacity,
-            self.opening,
-            self.max_open,
-            self.mode,
-            association.astype(np.int64),
-            iterations,
-            seed,
-        )
+        start = association.astype(np.int64)
+        found, _ = search(*self._costs, self.max_open, self.mode, start, iterations, seed)
         return np.asarray(found)
