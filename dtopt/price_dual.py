@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
-from threadpoolctl import ThreadpoolController
+
+from dtopt.price_ascent import TEMPERATURES, Start, climb, climb_compiled, even_price
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dtopt.arrays import BoolArray, FloatArray, IntArray
+    from dtopt.price_kernel import Columns
     from dtopt.problem import Placement
 
 __all__ = ["CLOSED", "FREE", "OPEN", "PriceDual"]
 
 #: What has been decided of a server.
 CLOSED, FREE, OPEN = -1, 0, 1
-#: Temperatures of the smoothed ascent, as shares of the mean cost of a user, and the iterations spent at each.
-TEMPERATURES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
-ITERATIONS = 60
-#: Past steps that the quasi-Newton ascent remembers.
-MEMORY = 20
-
-
-@cache
-def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +101,11 @@ class PriceDual:
         if state == CLOSED:
             cost = cost.copy()
             cost[:, server] = np.inf
-        return replace(self, state=changed, cost=cost)
+        child = replace(self, state=changed, cost=cost)
+        if "columns" in self.__dict__:
+            # The kernels skip closed servers by their state, so that all nodes of a search share one copy.
+            child.__dict__["columns"] = self.columns
+        return child
 
     # --- ascent ---------------------------------------------------------------------------------------------------
 
@@ -122,6 +115,7 @@ class PriceDual:
         temperatures: tuple[float, ...] = TEMPERATURES,
         *,
         compiled: bool = False,
+        enough: float = np.inf,
     ) -> tuple[float, FloatArray]:
         """Return the best value found over all temperatures, and its prices.
 
@@ -132,50 +126,21 @@ class PriceDual:
         temperatures : tuple of float
             Falling, as shares of the mean cost of a user.
         compiled : bool
-            Whether to use the Numba kernel, which takes a moment to load and then is several times faster.
+            Whether to use the Numba kernels, which take a moment to load and then are several times faster.
+        enough : float
+            The ascent may end once the value is at least this.
         """
-        n, m = self.cost.shape
-        # Prices of a load spread evenly over half of all CPUs are the start, and give the units of all prices.
-        even = 4.0 * self.worth * self.root_load.sum() / self.cpu.sum()
-        serve = (self.cost + even * self.root_load[:, None]).min(axis=1) + self.opening * max(1.0, m / 3.0) / n
+        even = even_price(self.root_load, self.cpu, self.worth)
+        serve = (self.cost + even * self.root_load[:, None]).min(axis=1)
         if not np.isfinite(serve).all():
-            return np.inf, np.zeros(n + 3 * m + 1)
-        typical = max(float(serve.mean()), 1e-300)
-        unit = np.full(n + 3 * m + 1, typical)
-        unit[n : n + m] = even if even > 0 else 1.0
-        unit[-1] = max(self.opening, typical)
-        if start is None:
-            start = np.zeros(unit.size)
-            start[:n] = serve
-            start[n : n + m] = even
-        limits: list[tuple[float | None, float | None]] = [(None, None)] * n
-        limits += [(0.0, None if free else 0.0) for free in self._useful()]
-        best, prices = max(((self.value(p), p) for p in (start, np.zeros(unit.size))), key=lambda pair: pair[0])
-        scale = max(float(np.abs(serve).sum()), 1e-300)
-
-        smoothed = self._compiled() if compiled else self.smoothed
-
-        def negative(x: FloatArray, temperature: float) -> tuple[float, FloatArray]:
-            value, slope = smoothed(x * unit, temperature)
-            return -value / scale, -slope * unit / scale
-
-        x = start / unit
-        # The products inside L-BFGS are tiny: threads for them cost ten times what they do, more on a busy machine.
-        with _thread_pools().limit(limits=1):
-            for temperature in temperatures:
-                x = minimize(
-                    negative,
-                    x,
-                    (temperature * typical,),
-                    jac=True,
-                    method="L-BFGS-B",
-                    bounds=limits,
-                    options={"maxiter": ITERATIONS, "maxcor": MEMORY},
-                ).x
-                value = self.value(x * unit)
-                if value > best:
-                    best, prices = value, x * unit
-        return best, prices
+            return np.inf, np.zeros(serve.size + 3 * self.cpu.size + 1)
+        begin = Start.of(serve, even, self.opening, self._useful())
+        # The prices of an empty system are a start of their own where nothing is dear.
+        prices = begin.prices if start is None else start
+        prices = max((prices, np.zeros(prices.size)), key=self.value)
+        if compiled:
+            return climb_compiled(self.columns, np.array(self.state), begin, prices, temperatures, enough)
+        return climb(self.value, self.smoothed, begin, prices, temperatures, enough)
 
     def _useful(self) -> BoolArray:
         """Return which of (λ, μ, ν, θ) are of use: a constraint that cannot bind has price 0."""
@@ -199,6 +164,14 @@ class PriceDual:
         empty = self.opening + prices[-1] - load**2 * self.cpu / (4.0 * self.worth) - place * self.capacity - part
         return pair, empty
 
+    def priced(self, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return what each pair costs at these prices, shape (N, M), and V of each server, shape (M,).
+
+        A server pays for itself where V < 0, and then takes the users of negative cost.
+        """
+        pair, empty = self._priced(prices)
+        return pair, empty + np.minimum(0.0, pair).sum(axis=0)
+
     def _shares(self, load: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return e_ik(λ_k) and its derivative, shape (N, M)."""
         size = self.root_load[:, None]
@@ -216,35 +189,34 @@ class PriceDual:
 
     def value(self, prices: FloatArray) -> float:
         """Return g, a valid lower bound for any prices in range."""
-        pair, empty = self._priced(prices)
-        server = empty + np.minimum(0.0, pair).sum(axis=0)
+        server = self.priced(prices)[1]
         n = self.cost.shape[0]
         return float(prices[:n].sum() + self._counted(server).sum() - prices[-1] * self.max_open)
 
-    def _compiled(self) -> Callable[[FloatArray, float], tuple[float, FloatArray]]:
-        """Return `smoothed` as compiled code over copies of the data that it may read fast."""
-        from dtopt import price_kernel
+    @cached_property
+    def columns(self) -> Columns:
+        """All pairs that are allowed, server by server, for the compiled dual."""
+        from dtopt.price_kernel import Columns
 
-        # Columns in a row and writable: other layouts are other types to Numba, to be compiled for anew.
-        def plain(array: FloatArray | None) -> FloatArray:
-            return np.zeros((0, 0)) if array is None else np.array(array, order="F")
+        finite = np.isfinite(self.cost.T)
 
-        data = (
-            plain(self.cost),
-            np.array(self.root_load),
-            plain(self.part),
-            self.part is not None,
-            plain(self.floor),
-            self.floor is not None,
-            np.array(self.cpu),
-            np.array(self.capacity),
-            float(self.opening),
-            float(self.worth),
-            int(self.max_open),
-            np.array(self.state),
+        def listed(matrix: FloatArray | None) -> FloatArray:
+            return np.zeros(0) if matrix is None else np.ascontiguousarray(matrix.T[finite])
+
+        # Copies that can be written to: to Numba, read-only arrays are another type, to be compiled for anew.
+        return Columns(
+            start=np.concatenate([[0], finite.sum(axis=1).cumsum()]).astype(np.int64),
+            user=np.nonzero(finite)[1].astype(np.int32),
+            cost=listed(self.cost),
+            part=listed(self.part),
+            floor=listed(self.floor),
+            root_load=np.array(self.root_load),
+            cpu=np.array(self.cpu),
+            capacity=np.array(self.capacity),
+            opening=float(self.opening),
+            worth=float(self.worth),
+            max_open=int(self.max_open),
         )
-        kernel: Callable[..., tuple[float, FloatArray]] = price_kernel.smoothed
-        return lambda prices, temperature: kernel(*data, prices, temperature)
 
     def smoothed(self, prices: FloatArray, temperature: float) -> tuple[float, FloatArray]:
         """Return g with its minima softened, which lies below it, and its gradient."""
@@ -271,8 +243,7 @@ class PriceDual:
 
     def server_bounds(self, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return lower bounds on the cost with each server open, and with it closed; shapes (M,)."""
-        pair, empty = self._priced(prices)
-        server = empty + np.minimum(0.0, pair).sum(axis=0)
+        server = self.priced(prices)[1]
         counted = self._counted(server)
         whole = self.value(prices) - counted
         return np.where(self.state == CLOSED, np.inf, whole + server), np.where(self.state == OPEN, np.inf, whole)

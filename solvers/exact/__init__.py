@@ -17,12 +17,14 @@ from solvers import greedy
 from solvers.exact.counted import CountedPlacement
 from solvers.exact.servers import ServerTree
 from solvers.local_search.arrays import SearchArrays, compile_kernels
+from solvers.local_search.start import from_prices
 from solvers.milp import outer_approximation, relaxations
 from solvers.milp.placement import FixedPlacement, OptimalPlacement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dtopt.arrays import FloatArray, IntArray
     from dtopt.problem import Problem
     from dtopt.result import Incumbent, Result
     from dtopt.solution import Solution
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["solve"]
 
 FORMULATIONS = {"fixed": FixedPlacement, "equal": CountedPlacement, "optimal": OptimalPlacement}
-#: Iterations of local search before the bounds, and after them.
-SEARCHES = 300
+#: Iterations of local search at each node of the search over servers, and before and after that search.
+FEW_SEARCHES, SEARCHES = 20, 300
 #: Nodes of the search over servers.
 SERVER_NODES = 200
 #: Pairs of user and server that the dense matrices are made for.
@@ -50,7 +52,7 @@ def solve(
 ) -> Result:
     """Solve P1 to proven optimality: price dual, local search, ruling out servers and pairs, then a MILP of the rest.
 
-    1. An incumbent from `greedy` and local search.
+    1. Prices of the dual bound, an incumbent from them, improved by local search.
     2. Branching on servers with the dual bound until the gap is closed or nodes are few (`ServerTree`).
     3. All pairs that the prices prove to be in no better solution are left out, and HiGHS solves what remains:
        under ``optimal`` sharing by outer approximation, under ``equal`` sharing by counts, under ``fixed`` as it is.
@@ -93,13 +95,8 @@ solve.problems = ("placement",)  # type: ignore[attr-defined]
 
 
 def _search(run: Run, problem: Placement) -> None:
-    first = greedy.solve(problem, time_limit=run.seconds_left, seed=run.seed)
-    if first.solution is not None:
-        run.offer(first.solution)
     dual = PriceDual.of(problem)
     arrays = SearchArrays.of(problem, dual)
-    _improve(run, arrays, run.seed)
-    run.check()
     tree = ServerTree(dual)
 
     # Nodes within the gap asked for need no more work; a little less, so that the gap is reached and not just met.
@@ -115,10 +112,26 @@ def _search(run: Run, problem: Placement) -> None:
             return np.inf
         return run.evaluation.objective * (1.0 - tolerance) - problem.constant_cost
 
-    tree.search(cutoff, settled, SERVER_NODES)
+    def visit(node: PriceDual, prices: FloatArray) -> None:
+        start = from_prices(arrays, node, prices)
+        if start is not None:
+            _improve(run, arrays, start, FEW_SEARCHES)
+
+    visit(dual, tree.prices)
     if settled():
         return
-    _improve(run, arrays, run.seed + 1)
+    if run.solution is None:
+        first = greedy.solve(problem, time_limit=run.seconds_left, seed=run.seed)
+        if first.solution is not None:
+            run.offer(first.solution)
+    if run.solution is not None:
+        _improve(run, arrays, run.solution.association, SEARCHES // 3)
+    run.check()
+    tree.search(cutoff, settled, visit, SERVER_NODES)
+    if settled():
+        return
+    if run.solution is not None:
+        _improve(run, arrays, run.solution.association, SEARCHES)
     allowed = tree.pairs(cutoff())
     run.details |= {"server_nodes": tree.nodes, "pairs_left": int(allowed.sum()), "pairs": dual.cost.size}
     if not allowed.size or not allowed.any(axis=1).all():
@@ -138,9 +151,11 @@ def _search(run: Run, problem: Placement) -> None:
     outer_approximation(run, formulation, "highs", limit)
 
 
-def _improve(run: Run, arrays: SearchArrays, seed: int) -> None:
-    if run.solution is not None and np.isfinite(arrays.total(run.solution.association)):
-        run.offer(arrays.improve(run.solution.association, SEARCHES, seed))
+def _improve(run: Run, arrays: SearchArrays, association: IntArray, searches: int) -> None:
+    run.offer(association)
+    if np.isfinite(arrays.total(association)):
+        run.iterations += searches
+        run.offer(arrays.improve(association, searches, run.seed + run.iterations))
 
 
 def _lowered(bound: float) -> float:

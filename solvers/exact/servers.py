@@ -48,12 +48,14 @@ class ServerTree:
         Proven lower bound on the cost (without the constant part), so far.
     nodes : int
         Nodes whose dual was ascended.
+    prices : ndarray
+        Of the root.
     """
 
     def __init__(self, dual: PriceDual) -> None:
-        value, prices = dual.ascend(compiled=True)
+        value, self.prices = dual.ascend(compiled=True)
         self.nodes = 1
-        self._open = [_Node(value, 0, dual, prices)]
+        self._open = [_Node(value, 0, dual, self.prices)]
         self._done: list[_Node] = []
 
     @property
@@ -61,7 +63,13 @@ class ServerTree:
         """The least bound of all nodes that are left; infinite where none is."""
         return min((node.bound for node in (*self._open, *self._done)), default=np.inf)
 
-    def search(self, cutoff: Callable[[], float], stop: Callable[[], bool], most_nodes: int) -> None:
+    def search(
+        self,
+        cutoff: Callable[[], float],
+        stop: Callable[[], bool],
+        visit: Callable[[PriceDual, FloatArray], None],
+        most_nodes: int,
+    ) -> None:
         """Branch until every node left is decided or above the cutoff, the nodes run out, or `stop` says so.
 
         Parameters
@@ -70,6 +78,8 @@ class ServerTree:
             Nodes at or above this cost are dropped.
         stop : callable
             Asked before each node.
+        visit : callable
+            Called with the dual and the prices of each node that is left, to look for solutions there.
         most_nodes : int
         """
         while self._open and self.nodes < most_nodes and not stop():
@@ -84,9 +94,10 @@ class ServerTree:
             server = int(free[np.abs(self._openness(decided)[free] - 0.5).argmin()])
             for state in (OPEN, CLOSED):
                 child = decided.dual.decided(server, state)
-                value, prices = child.ascend(decided.prices, WARM, compiled=True)
+                value, prices = child.ascend(decided.prices, WARM, compiled=True, enough=cutoff())
                 self.nodes += 1
                 if value < cutoff():
+                    visit(child, prices)
                     heapq.heappush(self._open, _Node(max(value, decided.bound), self.nodes, child, prices))
 
     def pairs(self, cutoff: float) -> BoolArray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from dtopt.price_dual import PriceDual
 from solvers.local_search.kernel import EQUAL, FIXED, OPTIMAL, search, total_cost
+from solvers.local_search.start import from_prices
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
@@ -31,7 +32,8 @@ def compile_kernels() -> None:
     arrays.improve(np.array([0, 1]), 1, 0)
     nothing = np.zeros(2, dtype=np.int64)
     dual = PriceDual(two, np.ones(2), None, None, np.ones(2), np.ones(2), 1.0, 1.0, 2, nothing)
-    dual.ascend(temperatures=(1.0,), compiled=True)
+    _, prices = dual.ascend(temperatures=(1.0,), compiled=True)
+    from_prices(arrays, dual, prices)
 
 
 @dataclass(frozen=True, eq=False)

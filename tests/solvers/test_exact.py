@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 from dtopt.errors import UnsupportedProblemError
+from dtopt.evaluation import evaluate
 from dtopt.price_dual import FREE, PriceDual
 from dtopt.result import Status
+from dtopt.solution import Solution
 from dtopt.stop import GapReached
 from solvers import exact, milp
 from solvers.exact.servers import ServerTree
+from solvers.local_search.arrays import SearchArrays
+from solvers.local_search.start import from_prices
 from tests.oracle import brute_force
 from tests.samples import against_brute_force, sample
 from tests.tiny import OBJECTIVES, SHARINGS, tiny_problem
@@ -50,7 +54,7 @@ def test_branching_on_servers_never_loses_the_optimum():
             continue
         cost = best - problem.constant_cost
         tree = ServerTree(PriceDual.of(problem))
-        tree.search(lambda cost=cost: cost * (1 + 1e-6), lambda: False, 50)
+        tree.search(lambda cost=cost: cost * (1 + 1e-6), lambda: False, lambda *_: None, 50)
         assert tree.bound <= cost * (1 + 1e-9)
         assert tree.pairs(cost * (1 + 1e-6))[np.arange(problem.n_users), choice].all()
 
@@ -61,9 +65,25 @@ def test_the_tree_closes_the_gap_that_open_servers_leave():
     best = exact.solve(problem, time_limit=60).objective - problem.constant_cost
     tree = ServerTree(PriceDual.of(problem))
     root = tree.bound
-    tree.search(lambda: best * (1 - 1e-9), lambda: False, 100)
+    tree.search(lambda: best * (1 - 1e-9), lambda: False, lambda *_: None, 100)
     assert tree.bound > root
     assert all((node.dual.state != FREE).any() for node in tree._done)
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_a_start_from_prices_keeps_every_constraint(sharing):
+    found = 0
+    for seed in range(60):
+        problem = tiny_problem(seed, sharing=sharing, capacities=True, limited_servers=True, deadlines=seed % 2 == 0)
+        dual = PriceDual.of(problem)
+        value, prices = dual.ascend()
+        if not np.isfinite(value):
+            continue
+        start = from_prices(SearchArrays.of(problem, dual), dual, prices)
+        if start is not None:
+            found += 1
+            assert evaluate(problem, Solution(start)).feasible
+    assert found > 20
 
 
 def test_a_target_gap_ends_the_run():

@@ -1,0 +1,142 @@
+"""The ascent of a price dual: where it starts, in which units, and the two ways of going up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import minimize
+from threadpoolctl import ThreadpoolController
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dtopt.arrays import BoolArray, FloatArray, IntArray
+    from dtopt.price_kernel import Columns
+
+__all__ = ["ITERATIONS", "TEMPERATURES", "Start", "climb", "climb_compiled", "even_price"]
+
+#: Temperatures of the smoothed ascent, as shares of the mean cost of a user, and the iterations spent at each.
+TEMPERATURES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+ITERATIONS = 60
+#: Iterations of the compiled ascent, which are cheaper.
+COMPILED_ITERATIONS = 200
+#: Past steps that the quasi-Newton ascent remembers.
+MEMORY = 20
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def even_price(root_load: FloatArray, cpu: FloatArray, worth: float) -> float:
+    """Return the price of load were the load spread evenly over half of all CPUs."""
+    return float(4.0 * worth * root_load.sum() / cpu.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Prices to begin with, their units and limits; (π, λ, μ, ν, θ) in a row, shape (N + 3M + 1,).
+
+    Parameters
+    ----------
+    prices, unit : ndarray
+    bounded, fixed : ndarray of bool
+        Which prices must be >= 0, and which of those stay at 0.
+    typical : float
+        The mean cost of serving a user, the unit of temperatures.
+    """
+
+    prices: FloatArray
+    unit: FloatArray
+    bounded: BoolArray
+    fixed: BoolArray
+    typical: float
+
+    @classmethod
+    def of(cls, serve: FloatArray, even: float, opening: float, useful: BoolArray) -> Start:
+        """Return the start from the least cost of serving each user at an even price of load.
+
+        Parameters
+        ----------
+        serve : ndarray, shape (N,)
+        even : float
+            See `even_price`.
+        opening : float
+        useful : ndarray of bool, shape (3M + 1,)
+            Which of (λ, μ, ν, θ) may be above 0: a constraint that cannot bind has price 0.
+        """
+        n, m = serve.size, useful.size // 3
+        serve = serve + opening * max(1.0, m / 3.0) / n
+        typical = max(float(serve.mean()), 1e-300)
+        unit = np.full(n + 3 * m + 1, typical)
+        unit[n : n + m] = even if even > 0 else 1.0
+        unit[-1] = max(opening, typical)
+        prices = np.zeros(unit.size)
+        prices[:n] = serve
+        prices[n : n + m] = even * useful[:m]
+        bounded = np.arange(unit.size) >= n
+        return cls(prices, unit, bounded, np.concatenate([np.zeros(n, dtype=bool), ~useful]), typical)
+
+
+def climb_compiled(
+    columns: Columns,
+    state: IntArray,
+    start: Start,
+    prices: FloatArray,
+    temperatures: tuple[float, ...],
+    enough: float,
+) -> tuple[float, FloatArray]:
+    """Return the best value and prices found by the Numba kernels; see `dtopt.price_kernel.ascend`."""
+    from dtopt import price_kernel
+
+    scaled = start.typical * np.array(temperatures)
+    limits = (start.bounded, start.fixed)
+    found: tuple[float, FloatArray] = price_kernel.ascend(
+        columns, state, prices, start.unit, *limits, scaled, COMPILED_ITERATIONS, MEMORY, enough
+    )
+    return found
+
+
+def climb(
+    value: Callable[[FloatArray], float],
+    smoothed: Callable[[FloatArray, float], tuple[float, FloatArray]],
+    start: Start,
+    prices: FloatArray,
+    temperatures: tuple[float, ...],
+    enough: float,
+) -> tuple[float, FloatArray]:
+    """Return the best value and prices found by SciPy's L-BFGS-B on the smoothed dual."""
+    unit, scale = start.unit, max(float(np.abs(start.prices[~start.bounded]).sum()), 1e-300)
+
+    def negative(x: FloatArray, temperature: float) -> tuple[float, FloatArray]:
+        height, slope = smoothed(x * unit, temperature)
+        return -height / scale, -slope * unit / scale
+
+    limits = [
+        (0.0 if bounded else None, 0.0 if fixed else None)
+        for bounded, fixed in zip(start.bounded, start.fixed, strict=True)
+    ]
+    best = value(prices)
+    x = prices / unit
+    # The products inside L-BFGS are tiny: threads for them cost ten times what they do, more on a busy machine.
+    with _thread_pools().limit(limits=1):
+        for temperature in temperatures:
+            if best >= enough:
+                break
+            x = minimize(
+                negative,
+                x,
+                (temperature * start.typical,),
+                jac=True,
+                method="L-BFGS-B",
+                bounds=limits,
+                options={"maxiter": ITERATIONS, "maxcor": MEMORY},
+            ).x
+            height = value(x * unit)
+            if height > best:
+                best, prices = height, x * unit
+    return best, prices

@@ -1,0 +1,76 @@
+"""A start for local search from the prices of a dual bound: users go where they are cheapest at these prices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numba
+import numpy as np
+
+from solvers.local_search.kernel import FULL
+
+if TYPE_CHECKING:
+    from dtopt.arrays import FloatArray, IntArray
+    from dtopt.price_dual import PriceDual
+    from solvers.local_search.arrays import SearchArrays
+
+__all__ = ["from_prices"]
+
+#: How often one more server is opened because users were left over.
+ATTEMPTS = 8
+
+
+def from_prices(arrays: SearchArrays, dual: PriceDual, prices: FloatArray) -> IntArray | None:
+    """Return an association that keeps capacities and CPU, or None where this simple way finds none.
+
+    The servers that pay for themselves at the prices are open; users go in order of regret, the difference between
+    their second-best and best priced cost, to the best server that has room.
+
+    Parameters
+    ----------
+    arrays : SearchArrays
+    dual : PriceDual
+        Of the same problem, with or without servers decided.
+    prices : ndarray
+        As `PriceDual.ascend` returns them.
+    """
+    priced, value = dual.priced(prices)
+    order = np.argsort(value, kind="stable")
+    order = order[np.isfinite(priced[:, order]).any(axis=0)]
+    n_open = min(max(1, int((value < 0).sum())), arrays.max_open)
+    for _ in range(ATTEMPTS):
+        is_open = np.zeros(value.size, dtype=bool)
+        is_open[order[:n_open]] = True
+        among = np.where(is_open, priced, np.inf)
+        two = np.partition(among, 1, axis=1)[:, :2] if value.size > 1 else np.hstack([among, among])
+        with np.errstate(invalid="ignore"):
+            regret = np.where(np.isfinite(two[:, 0]), two[:, 1] - two[:, 0], np.inf)
+        placed = _place(arrays.part, arrays.most, arrays.capacity, among, np.argsort(-regret, kind="stable"))
+        if placed.min() >= 0:
+            return np.asarray(placed)
+        if n_open >= min(arrays.max_open, order.size):
+            return None
+        n_open += 1
+    return None
+
+
+@numba.njit(cache=True)
+def _place(part: FloatArray, most: IntArray, capacity: IntArray, priced: FloatArray, order: IntArray) -> IntArray:
+    """Return where users go that are placed in this order at least priced cost; −1 where nothing has room."""
+    n, m = priced.shape
+    association = np.full(n, -1)
+    count, limit, used = np.zeros(m, dtype=np.int64), np.full(m, n), np.zeros(m)
+    for i in order:
+        best, target = np.inf, -1
+        for k in range(m):
+            if not priced[i, k] < best or used[k] + part[i, k] > FULL:
+                continue
+            if count[k] >= min(capacity[k], limit[k], most[i, k]):
+                continue
+            best, target = priced[i, k], k
+        if target >= 0:
+            association[i] = target
+            count[target] += 1
+            used[target] += part[i, target]
+            limit[target] = min(limit[target], most[i, target])
+    return association
