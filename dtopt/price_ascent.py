@@ -1,35 +1,23 @@
-"""The ascent of a price dual: where it starts, in which units, and the two ways of going up."""
+"""The ascent of a price dual: where it starts, in which units, and how it goes up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize
-from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.price_kernel import Columns
 
-__all__ = ["ITERATIONS", "TEMPERATURES", "Start", "climb", "climb_compiled", "even_price"]
+__all__ = ["ITERATIONS", "TEMPERATURES", "Start", "climb", "even_price"]
 
 #: Temperatures of the smoothed ascent, as shares of the mean cost of a user, and the iterations spent at each.
 TEMPERATURES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
-ITERATIONS = 60
-#: Iterations of the compiled ascent, which are cheaper.
-COMPILED_ITERATIONS = 200
+ITERATIONS = 200
 #: Past steps that the quasi-Newton ascent remembers.
 MEMORY = 20
-
-
-@cache
-def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 def even_price(root_load: FloatArray, cpu: FloatArray, worth: float) -> float:
@@ -82,61 +70,23 @@ class Start:
         return cls(prices, unit, bounded, np.concatenate([np.zeros(n, dtype=bool), ~useful]), typical)
 
 
-def climb_compiled(
+def climb(
     columns: Columns,
     state: IntArray,
     start: Start,
     prices: FloatArray,
     temperatures: tuple[float, ...],
-    enough: float,
+    *,
+    enough: float = np.inf,
+    iterations: int = ITERATIONS,
 ) -> tuple[float, FloatArray]:
-    """Return the best value and prices found by the Numba kernels; see `dtopt.price_kernel.ascend`."""
+    """Return the best value and prices found from `prices` on; see `dtopt.price_kernel.ascend`."""
+    # Numba takes longer to import than many a run, so it waits until it is needed.
     from dtopt import price_kernel
 
     scaled = start.typical * np.array(temperatures)
     limits = (start.bounded, start.fixed)
     found: tuple[float, FloatArray] = price_kernel.ascend(
-        columns, state, prices, start.unit, *limits, scaled, COMPILED_ITERATIONS, MEMORY, enough
+        columns, state, prices, start.unit, *limits, scaled, iterations, MEMORY, enough
     )
     return found
-
-
-def climb(
-    value: Callable[[FloatArray], float],
-    smoothed: Callable[[FloatArray, float], tuple[float, FloatArray]],
-    start: Start,
-    prices: FloatArray,
-    temperatures: tuple[float, ...],
-    enough: float,
-) -> tuple[float, FloatArray]:
-    """Return the best value and prices found by SciPy's L-BFGS-B on the smoothed dual."""
-    unit, scale = start.unit, max(float(np.abs(start.prices[~start.bounded]).sum()), 1e-300)
-
-    def negative(x: FloatArray, temperature: float) -> tuple[float, FloatArray]:
-        height, slope = smoothed(x * unit, temperature)
-        return -height / scale, -slope * unit / scale
-
-    limits = [
-        (0.0 if bounded else None, 0.0 if fixed else None)
-        for bounded, fixed in zip(start.bounded, start.fixed, strict=True)
-    ]
-    best = value(prices)
-    x = prices / unit
-    # The products inside L-BFGS are tiny: threads for them cost ten times what they do, more on a busy machine.
-    with _thread_pools().limit(limits=1):
-        for temperature in temperatures:
-            if best >= enough:
-                break
-            x = minimize(
-                negative,
-                x,
-                (temperature * start.typical,),
-                jac=True,
-                method="L-BFGS-B",
-                bounds=limits,
-                options={"maxiter": ITERATIONS, "maxcor": MEMORY},
-            ).x
-            height = value(x * unit)
-            if height > best:
-                best, prices = height, x * unit
-    return best, prices

@@ -7,9 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import expit
 
-from dtopt.price_ascent import TEMPERATURES, Start, climb, climb_compiled, even_price
+from dtopt.price_ascent import TEMPERATURES, Start, climb, even_price
 
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
@@ -114,7 +113,6 @@ class PriceDual:
         start: FloatArray | None = None,
         temperatures: tuple[float, ...] = TEMPERATURES,
         *,
-        compiled: bool = False,
         enough: float = np.inf,
     ) -> tuple[float, FloatArray]:
         """Return the best value found over all temperatures, and its prices.
@@ -125,8 +123,6 @@ class PriceDual:
             Prices to begin with, for example those of the same dual with fewer servers decided.
         temperatures : tuple of float
             Falling, as shares of the mean cost of a user.
-        compiled : bool
-            Whether to use the Numba kernels, which take a moment to load and then are several times faster.
         enough : float
             The ascent may end once the value is at least this.
         """
@@ -135,12 +131,10 @@ class PriceDual:
         if not np.isfinite(serve).all():
             return np.inf, np.zeros(serve.size + 3 * self.cpu.size + 1)
         begin = Start.of(serve, even, self.opening, self._useful())
-        # The prices of an empty system are a start of their own where nothing is dear.
         prices = begin.prices if start is None else start
-        prices = max((prices, np.zeros(prices.size)), key=self.value)
-        if compiled:
-            return climb_compiled(self.columns, np.array(self.state), begin, prices, temperatures, enough)
-        return climb(self.value, self.smoothed, begin, prices, temperatures, enough)
+        found = climb(self.columns, np.array(self.state), begin, prices, temperatures, enough=enough)
+        nothing = np.zeros(prices.size)
+        return max((found, (self.value(nothing), nothing)), key=lambda pair: pair[0])
 
     def _useful(self) -> BoolArray:
         """Return which of (λ, μ, ν, θ) are of use: a constraint that cannot bind has price 0."""
@@ -222,12 +216,11 @@ class PriceDual:
         """Return g with its minima softened, which lies below it, and its gradient."""
         n, m = self.cost.shape
         pair, empty = self._priced(prices)
-        # min(0, x) is softened to −T log(1 + e^{−x/T}) <= min(0, x).
-        chosen = expit(-pair / temperature)
-        server = empty - temperature * np.logaddexp(0.0, -pair / temperature).sum(axis=0)
-        free, fixed = self.state == FREE, self.state == OPEN
-        is_open = np.where(free, expit(-server / temperature), np.where(fixed, 1.0, 0.0))
-        softened = np.where(free, -temperature * np.logaddexp(0.0, -server / temperature), np.where(fixed, server, 0.0))
+        gain, chosen = _soft(pair, temperature)
+        server = empty + gain.sum(axis=0)
+        softened, is_open = _soft(server, temperature)
+        softened = np.where(self.state == FREE, softened, np.where(self.state == OPEN, server, 0.0))
+        is_open = np.where(self.state == FREE, is_open, np.where(self.state == OPEN, 1.0, 0.0))
         value = prices[:n].sum() + softened.sum()
         slope = np.empty(prices.size)
         slope[:n] = 1.0 - chosen @ is_open
@@ -260,3 +253,9 @@ class PriceDual:
         without = self._counted(np.where(np.isfinite(server - gain), server - gain, np.inf)) - counted
         others = without.sum(axis=1, keepdims=True) - without
         return np.asarray(self.value(prices) - counted + server + np.maximum(0.0, pair) + others)
+
+
+def _soft(x: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
+    """Return min(0, x) with its kink rounded off by a parabola over −T < x < T, and its derivative."""
+    weight = np.clip((temperature - x) / (2.0 * temperature), 0.0, 1.0)
+    return np.where(x > -temperature, -temperature * weight * weight, x), weight

@@ -45,37 +45,58 @@ class Columns(NamedTuple):
 
 @numba.njit(cache=True)
 def _soft(x: float, temperature: float) -> tuple[float, float]:
-    """Return −T log(1 + e^{−x/T}), which softens min(0, x), and its derivative."""
-    ratio = x / temperature
-    if ratio > 40.0:
-        # e^−40 vanishes beside the rounding of whatever this is added to, and most pairs are far above 0.
+    """Return min(0, x) with its kink rounded off by a parabola over −T < x < T, and its derivative."""
+    if x >= temperature:
         return 0.0, 0.0
-    if ratio > 0.0:
-        small = np.exp(-ratio)
-        return -temperature * np.log1p(small), small / (1.0 + small)
-    small = np.exp(ratio)
-    return x - temperature * np.log1p(small), 1.0 / (1.0 + small)
+    if x <= -temperature:
+        return x, 1.0
+    weight = (temperature - x) / (2.0 * temperature)
+    return -temperature * weight * weight, weight
 
 
 @numba.njit(cache=True)
-def _price(columns: Columns, entry: int, load: float, place: float, share: float) -> tuple[float, float]:
-    """Return what an entry adds to V before the user's own price, and its derivative in the price of load."""
-    size = columns.root_load[columns.user[entry]]
-    priced, change = load * size, size
-    if columns.floor.size > 0:
-        least, rate = columns.floor[entry], load / (2.0 * columns.worth)
-        if rate * least > size:
-            priced, change = columns.worth * (size * size / least + rate * rate * least), rate * least
-    if columns.part.size > 0:
-        priced += share * columns.part[entry]
-    return columns.cost[entry] + priced + place, change
+def _priced_load(size: float, floor: float, load: float, worth: float) -> tuple[float, float]:
+    """Return what a user's share of the CPU costs at a price of load, and its derivative in that price."""
+    rate = load / (2.0 * worth)
+    if rate * floor > size:
+        return worth * (size * size / floor + rate * rate * floor), rate * floor
+    return load * size, size
 
 
 @numba.njit(cache=True)
-def _empty(columns: Columns, k: int, load: float, place: float, share: float, more: float) -> float:
-    """Return V of a server without users; `more` is the price of one more open server."""
-    idle = columns.opening + more - load * load * columns.cpu[k] / (4.0 * columns.worth)
-    return float(idle - place * columns.capacity[k] - share)
+def _server(
+    user: IntArray,
+    cost: FloatArray,
+    part: FloatArray,
+    floor: FloatArray,
+    root_load: FloatArray,
+    worth: float,
+    prices: FloatArray,
+    load: float,
+    place: float,
+    share: float,
+    temperature: float,
+    chosen: FloatArray,
+) -> tuple[float, float, float, float]:
+    """Return the gain of a server's pairs and its slopes in load, place and share; write weights to `chosen`."""
+    gains = step = count = used = 0.0
+    for e in range(user.size):
+        i = user[e]
+        size = root_load[i]
+        priced, change = load * size, size
+        if floor.size > 0:
+            priced, change = _priced_load(size, floor[e], load, worth)
+        if part.size > 0:
+            priced += share * part[e]
+        gain, weight = _soft(cost[e] + priced + place - prices[i], temperature)
+        chosen[e] = weight
+        if weight > 0.0:
+            gains += gain
+            step += weight * change
+            count += weight
+            if part.size > 0:
+                used += weight * part[e]
+    return gains, step, count, used
 
 
 @numba.njit(cache=True)
@@ -83,7 +104,10 @@ def smoothed(
     columns: Columns, state: IntArray, prices: FloatArray, temperature: float, slope: FloatArray, chosen: FloatArray
 ) -> float:
     """Return the softened dual and write its gradient to `slope`; `chosen` is room for a number per listed pair."""
-    n, m = columns.root_load.size, columns.cpu.size
+    # Arrays out of the tuple once: in a loop each look into it would count references.
+    start, user, cost, part, floor = columns.start, columns.user, columns.cost, columns.part, columns.floor
+    root_load, cpu, capacity, worth = columns.root_load, columns.cpu, columns.capacity, columns.worth
+    n, m = root_load.size, cpu.size
     more = prices[n + 3 * m]
     value, opened = -more * columns.max_open, 0.0
     for i in range(n):
@@ -94,30 +118,35 @@ def smoothed(
         if state[k] < 0:
             continue
         load, place, share = prices[n + k], prices[n + m + k], prices[n + 2 * m + k]
-        server = _empty(columns, k, load, place, share, more)
-        step = count = used = 0.0
-        for e in range(columns.start[k], columns.start[k + 1]):
-            priced, change = _price(columns, e, load, place, share)
-            gain, weight = _soft(priced - prices[columns.user[e]], temperature)
-            chosen[e] = weight
-            if weight > 0.0:
-                server += gain
-                step += weight * change
-                count += weight
-                if columns.part.size > 0:
-                    used += weight * columns.part[e]
-        if state[k] > 0:
-            gain, is_open = server, 1.0
-        else:
+        first, last = start[k], start[k + 1]
+        taken, weights = user[first:last], chosen[first:last]
+        gains, step, count, used = _server(
+            taken,
+            cost[first:last],
+            part[first:last],
+            floor[first:last],
+            root_load,
+            worth,
+            prices,
+            load,
+            place,
+            share,
+            temperature,
+            weights,
+        )
+        idle = columns.opening + more - load * load * cpu[k] / (4.0 * worth)
+        server = idle - place * capacity[k] - share + gains
+        gain, is_open = server, 1.0
+        if state[k] == 0:
             gain, is_open = _soft(server, temperature)
         value += gain
         if is_open == 0.0:
             continue
         opened += is_open
-        for e in range(columns.start[k], columns.start[k + 1]):
-            slope[columns.user[e]] -= is_open * chosen[e]
-        slope[n + k] = is_open * (step - load * columns.cpu[k] / (2.0 * columns.worth))
-        slope[n + m + k] = is_open * (count - columns.capacity[k])
+        for e in range(taken.size):
+            slope[taken[e]] -= is_open * weights[e]
+        slope[n + k] = is_open * (step - load * cpu[k] / (2.0 * worth))
+        slope[n + m + k] = is_open * (count - capacity[k])
         slope[n + 2 * m + k] = is_open * (used - 1.0)
     slope[n + 3 * m] = opened - columns.max_open
     return float(value)
@@ -126,61 +155,85 @@ def smoothed(
 @numba.njit(cache=True)
 def value(columns: Columns, state: IntArray, prices: FloatArray) -> float:
     """Return the dual; a bound only if every pair that could gain is listed."""
-    n, m = columns.root_load.size, columns.cpu.size
-    total = -prices[n + 3 * m] * columns.max_open
+    # At this temperature the softened dual is below the true one by less than rounding.
+    n, size = columns.root_load.size, columns.user.size
+    total = -prices[-1] * columns.max_open
     for i in range(n):
         total += prices[i]
+    start, user, cost, part, floor = columns.start, columns.user, columns.cost, columns.part, columns.floor
+    m, room = columns.cpu.size, np.empty(size)
     for k in range(m):
         if state[k] < 0:
             continue
         load, place, share = prices[n + k], prices[n + m + k], prices[n + 2 * m + k]
-        server = _empty(columns, k, load, place, share, prices[n + 3 * m])
-        for e in range(columns.start[k], columns.start[k + 1]):
-            server += min(0.0, _price(columns, e, load, place, share)[0] - prices[columns.user[e]])
+        first, last = start[k], start[k + 1]
+        gains, _, _, _ = _server(
+            user[first:last],
+            cost[first:last],
+            part[first:last],
+            floor[first:last],
+            columns.root_load,
+            columns.worth,
+            prices,
+            load,
+            place,
+            share,
+            1e-300,
+            room[first:last],
+        )
+        idle = columns.opening + prices[-1] - load * load * columns.cpu[k] / (4.0 * columns.worth)
+        server = idle - place * columns.capacity[k] - share + gains
         if state[k] > 0 or server < 0.0:
             total += server
     return float(total)
 
 
-@numba.njit(cache=True)
-def _dot(first: FloatArray, second: FloatArray, still: BoolArray) -> float:
-    """Return the inner product over the coordinates that move."""
+@numba.njit(cache=True, fastmath={"reassoc", "contract"})
+def _dot(first: FloatArray, second: FloatArray, moves: FloatArray) -> float:
+    """Return the inner product over the coordinates that move (1 in `moves`, 0 elsewhere)."""
     total = 0.0
     for j in range(first.size):
-        if not still[j]:
-            total += first[j] * second[j]
+        total += first[j] * second[j] * moves[j]
     return total
 
 
 @numba.njit(cache=True)
+def _add(direction: FloatArray, times: float, vector: FloatArray, moves: FloatArray) -> None:
+    """Add a multiple of a vector among the coordinates that move."""
+    for j in range(direction.size):
+        direction[j] += times * vector[j] * moves[j]
+
+
+@numba.njit(cache=True)
 def _direction(
-    slope: FloatArray, still: BoolArray, steps: FloatArray, turns: FloatArray, stored: int, newest: int
+    slope: FloatArray, moves: FloatArray, steps: FloatArray, turns: FloatArray, stored: int, newest: int
 ) -> FloatArray:
     """Return the quasi-Newton direction of ascent (two-loop recursion) among the coordinates that move.
 
     Past steps count only by what they tell of those coordinates.
     """
     room = steps.shape[0]
-    direction = np.where(still, 0.0, slope)
+    direction = slope * moves
     share, curvature = np.zeros(room), np.zeros(room)
     scale = 0.0
     for back in range(stored):
         j = (newest - back) % room
-        curvature[j] = _dot(steps[j], turns[j], still)
-        if curvature[j] <= 1e-12 * np.sqrt(_dot(steps[j], steps[j], still) * _dot(turns[j], turns[j], still)):
-            curvature[j] = 0.0
+        step, turn = steps[j], turns[j]
+        curved, bend = _dot(step, turn, moves), _dot(turn, turn, moves)
+        if curved <= 1e-12 * np.sqrt(_dot(step, step, moves) * bend):
             continue
+        curvature[j] = curved
         if scale == 0.0:
-            scale = curvature[j] / _dot(turns[j], turns[j], still)
-        share[j] = _dot(steps[j], direction, still) / curvature[j]
-        direction -= share[j] * turns[j]
+            scale = curved / bend
+        share[j] = _dot(step, direction, moves) / curved
+        _add(direction, -share[j], turn, moves)
     if scale > 0.0:
         direction *= scale
     for back in range(stored - 1, -1, -1):
         j = (newest - back) % room
         if curvature[j] > 0.0:
-            direction += (share[j] - _dot(turns[j], direction, still) / curvature[j]) * steps[j]
-    return np.where(still, 0.0, direction)
+            _add(direction, share[j] - _dot(turns[j], direction, moves) / curvature[j], steps[j], moves)
+    return direction
 
 
 @numba.njit(cache=True)
@@ -218,23 +271,27 @@ def ascend(
     x = start / unit
     chosen = np.zeros(columns.user.size)
     prices, raw, trial_slope = start.copy(), np.zeros(size), np.zeros(size)
+    # No products by BLAS: its threads cost more than they bring at these sizes.
+    moves, every = np.ones(size), np.ones(size)
     steps, turns = np.zeros((memory, size)), np.zeros((memory, size))
     for temperature in temperatures:
         if best >= enough:
             break
-        stored, newest = 0, -1
+        stored, newest, stride = 0, -1, 1.0
         now = smoothed(columns, state, x * unit, temperature, raw, chosen)
         slope = raw * unit
         for _ in range(iterations):
-            still = fixed | (bounded & (x <= 0.0) & (slope <= 0.0))
-            direction = _direction(slope, still, steps, turns, stored, newest)
-            if stored > 0 and direction @ slope <= 0.0:
+            for j in range(size):
+                moves[j] = 0.0 if fixed[j] or (bounded[j] and x[j] <= 0.0 and slope[j] <= 0.0) else 1.0
+            direction = _direction(slope, moves, steps, turns, stored, newest)
+            if stored > 0 and _dot(direction, slope, moves) <= 0.0:
                 stored = 0
-                direction = np.where(still, 0.0, slope)
+                direction = slope * moves
             length = 1.0
             if stored == 0:
-                # Without curvature to go by, a first step of one typical change in all.
-                length = 1.0 / max(np.abs(direction).sum(), 1e-300)
+                # Without curvature to go by, a step of one typical change in all, and twice that each time it is short.
+                length = stride / max(np.abs(direction).sum(), 1e-300)
+                stride *= 2.0
             moved = False
             for _ in range(HALVINGS):
                 trial = x + length * direction
@@ -243,16 +300,20 @@ def ascend(
                         trial[j] = 0.0
                 prices[:] = trial * unit
                 then = smoothed(columns, state, prices, temperature, raw, chosen)
-                expected = slope @ (trial - x)
+                expected = _dot(slope, trial - x, every)
                 if then >= now + SUFFICIENT * expected and np.isfinite(then):
                     moved = True
                     break
                 length *= 0.5
             if not moved:
-                break
+                if stored == 0:
+                    break
+                # What was learnt of the curvature elsewhere misleads here: once more along the slope alone.
+                stored, stride = 0, 1.0
+                continue
             trial_slope[:] = raw * unit
             step, turn = trial - x, slope - trial_slope
-            if step @ turn > 1e-12 * np.sqrt((step @ step) * (turn @ turn)):
+            if _dot(step, turn, every) > 1e-12 * np.sqrt(_dot(step, step, every) * _dot(turn, turn, every)):
                 newest = (newest + 1) % memory
                 steps[newest], turns[newest] = step, turn
                 stored = min(stored + 1, memory)

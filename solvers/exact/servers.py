@@ -53,7 +53,7 @@ class ServerTree:
     """
 
     def __init__(self, dual: PriceDual) -> None:
-        value, self.prices = dual.ascend(compiled=True)
+        value, self.prices = dual.ascend()
         self.nodes = 1
         self._open = [_Node(value, 0, dual, self.prices)]
         self._done: list[_Node] = []
@@ -94,7 +94,7 @@ class ServerTree:
             server = int(free[np.abs(self._openness(decided)[free] - 0.5).argmin()])
             for state in (OPEN, CLOSED):
                 child = decided.dual.decided(server, state)
-                value, prices = child.ascend(decided.prices, WARM, compiled=True, enough=cutoff())
+                value, prices = child.ascend(decided.prices, WARM, enough=cutoff())
                 self.nodes += 1
                 if value < cutoff():
                     visit(child, prices)

@@ -32,7 +32,7 @@ def compile_kernels() -> None:
     arrays.improve(np.array([0, 1]), 1, 0)
     nothing = np.zeros(2, dtype=np.int64)
     dual = PriceDual(two, np.ones(2), None, None, np.ones(2), np.ones(2), 1.0, 1.0, 2, nothing)
-    _, prices = dual.ascend(temperatures=(1.0,), compiled=True)
+    _, prices = dual.ascend(temperatures=(1.0,))
     from_prices(arrays, dual, prices)
 
 

@@ -12,6 +12,7 @@ from dtopt.errors import InputError, UnsupportedProblemError
 from dtopt.problem import Placement
 from dtopt.result import Status
 from dtopt.run import OPTIMALITY_GAP, Run, Stopped
+from solvers.conflicts import name_conflict
 from solvers.milp.engine import ENGINES, TIGHT, solve_model
 from solvers.milp.migration import EqualMigration, FixedMigration, OptimalMigration
 from solvers.milp.placement import EqualPlacement, FixedPlacement, OptimalPlacement
@@ -134,7 +135,9 @@ def outer_approximation(run: Run, formulation: Formulation, engine: str, cutoff:
                 # What the model left out costs at least the cutoff; what was cut off, at least the incumbent.
                 run.offer_bound(min(cutoff, run.evaluation.objective if run.evaluation else cutoff))
             elif run.evaluation is None:
+                # What stands where no conflict is found.
                 run.infeasible(f"no association meets all constraints together, proven by {engine}")
+                name_conflict(run)
             else:
                 # All others have been cut off after they were judged.
                 run.offer_bound(run.evaluation.objective)

@@ -16,6 +16,8 @@ import highspy
 import numpy as np
 import pulp
 
+from solvers.highs import quiet_highs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
@@ -145,15 +147,6 @@ def _widened(bound: float, engine: str) -> float:
 # --- HiGHS ------------------------------------------------------------------------------------------------------------
 
 
-class _QuietHighs(highspy.Highs):
-    """HiGHS without the banner that its Python class prints while it is being made."""
-
-    def enableCallbacks(self) -> None:  # noqa: N802 - HiGHS's name
-        """Silence it first."""
-        self.setOptionValue("output_flag", False)
-        super().enableCallbacks()  # type: ignore[no-untyped-call]
-
-
 class _Highs(pulp.HiGHS):  # type: ignore[misc] # PuLP is untyped
     """PuLP's HiGHS, built in batches, stoppable at any time, and telling of each incumbent."""
 
@@ -161,7 +154,7 @@ class _Highs(pulp.HiGHS):  # type: ignore[misc] # PuLP is untyped
         self, model: Model, run: Run, on_solution: Callable[[IntArray], object] | None, **options: Any
     ) -> None:
         super().__init__(msg=False)
-        self.options = {"threads": 1, **options}
+        self.options = options
         self.model, self.run, self.on_solution = model, run, on_solution
         self.associations: list[IntArray] = []
         self.error: BaseException | None = None
@@ -169,11 +162,7 @@ class _Highs(pulp.HiGHS):  # type: ignore[misc] # PuLP is untyped
 
     def createAndConfigureSolver(self, lp: Any) -> None:  # noqa: N802 - PuLP's name
         """Make a silent HiGHS with the options."""
-        # Another user of HiGHS in this process may have started more threads than are asked for.
-        highspy.Highs.resetGlobalScheduler(True)
-        lp.solverModel = _QuietHighs()  # type: ignore[no-untyped-call]
-        for name, value in self.options.items():
-            lp.solverModel.setOptionValue(name, value)
+        lp.solverModel = quiet_highs(**self.options)
 
     def buildSolverModel(self, lp: Any) -> None:  # noqa: N802 - PuLP's name
         """Hand columns and rows over in batches, looking at the clock in between."""

@@ -1,0 +1,96 @@
+"""The bound from wired distances: the same pairs, the same dual, the right side of brute force."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dtopt import generate
+from dtopt.price_dual import PriceDual
+from dtopt.wired import listed, pair, settle, start_radius, wired_pairs
+from dtopt.wired_dual import wired_bound
+from tests.oracle import brute_force
+from tests.tiny import SHARINGS, tiny_problem
+
+
+def problems(sharing, count, **more):
+    for seed in range(count):
+        problem = tiny_problem(
+            seed, sharing=sharing, capacities=True, limited_servers=seed % 2 == 0, deadlines=seed % 3 == 0, **more
+        )
+        if sharing == "fixed":
+            # A demand of each twin; demands of pairs are not of this form.
+            assert wired_pairs(problem) is None
+            problem = replace(problem, demand_hz=problem.demand_hz[:, 0])
+        yield problem
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_pairs_cost_what_the_dense_dual_says(sharing):
+    for problem in problems(sharing, 30):
+        pairs = wired_pairs(problem)
+        dual = PriceDual.of(problem)
+        for i, k in np.ndindex(dual.cost.shape):
+            cost, floor = pair(pairs, i, k)
+            assert cost == pytest.approx(dual.cost[i, k], rel=1e-12)
+            if dual.floor is not None and np.isfinite(cost):
+                assert floor == pytest.approx(dual.floor[i, k], rel=1e-9)
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_any_prices_settle_to_the_dense_value_whatever_is_listed(sharing):
+    rng = np.random.default_rng(3)
+    tried = 0
+    for problem in problems(sharing, 20):
+        pairs = wired_pairs(problem)
+        dual = PriceDual.of(problem)
+        for _ in range(5):
+            tried += 1
+            prices = rng.exponential(10.0 ** rng.uniform(-6, 0), problem.n_users + 3 * problem.n_stations + 1)
+            radius = start_radius(pairs, 1)
+            value, magnitude, server, reach = settle(pairs, prices, radius, dual.floor is not None)
+            assert value == pytest.approx(dual.value(prices), abs=1e-12 * magnitude)
+            assert server == pytest.approx(dual.priced(prices)[1], abs=1e-12 * magnitude)
+            # Within the reach lies every pair that gains.
+            gaining = dual.priced(prices)[0] < 0
+            kept = np.zeros_like(gaining)
+            columns = listed(pairs, reach)
+            kept[columns.user, np.repeat(np.arange(problem.n_stations), np.diff(columns.start))] = True
+            assert (kept | ~gaining).all()
+    assert tried >= 30
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_the_bound_holds_against_brute_force(sharing):
+    tried = 0
+    for problem in problems(sharing, 60):
+        best, _ = brute_force(problem)
+        bound = wired_bound(problem)
+        if best is None:
+            continue
+        tried += 1
+        assert bound.value + problem.constant_cost <= best
+    assert tried >= 20
+
+
+@pytest.mark.parametrize("preset", ["paper", "tight-deadline", "tight-capacity", "costly-servers"])
+def test_it_is_as_tight_as_the_dense_dual(preset):
+    problem = generate(preset, seed=3, users=300, stations=40)
+    dense, _ = PriceDual.of(problem).ascend()
+    assert wired_bound(problem).value == pytest.approx(dense, rel=2e-3)
+
+
+def test_users_far_from_every_open_station_are_still_served():
+    problem = generate("large", seed=1, users=200, stations=60)
+    stations = problem.network.stations
+    capacity = np.zeros(60, dtype=np.int64)
+    capacity[7] = 200
+    problem = replace(problem, network=replace(problem.network, stations=replace(stations, capacity=capacity)))
+    bound = wired_bound(problem)
+    dense, _ = PriceDual.of(problem).ascend()
+    assert bound.value == pytest.approx(dense, rel=1e-3)
+    capacity[7] = 0
+    problem = replace(problem, network=replace(problem.network, stations=replace(stations, capacity=capacity)))
+    assert wired_bound(problem).value == np.inf
