@@ -5,6 +5,9 @@ L_k = Σ √(κ w_i) a_ik, μ_k on the places and ν_k on the CPU that must be s
 deadline floors under ``optimal``), each server decides alone which users pay for themselves and whether to open, which
 leaves a closed form (see `dtopt.price_dual.PriceDual`). Any prices give a valid lower bound; good ones are found by
 quasi-Newton ascent on a smoothed form, and the bound returned is the unsmoothed one.
+
+P2: with prices on serving users, each server decides alone how full it gets and with whom, see `dtopt.utility_dual`.
+Where that takes too much, every user counts as alone on its best server.
 """
 
 from __future__ import annotations
@@ -14,17 +17,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dtopt.channel import row_blocks
 from dtopt.price_dual import PriceDual
 from dtopt.problem import Migration, Placement
+from dtopt.utility_dual import COMPILED_PAIRS, WARM, UtilityDual
+from dtopt.utility_dual import MOST_PAIRS as UTILITY_PAIRS
+from dtopt.utility_segments import ServerUtility
 
 if TYPE_CHECKING:
-    from dtopt.arrays import FloatArray
     from dtopt.problem import Problem
 
 __all__ = ["MOST_PAIRS", "SLACK", "dual_bound"]
 
-#: Above this many pairs `dual_bound` gives no bound: the matrices would not fit.
+#: Above this many pairs the bound of P1 comes from wired distances where it can, without matrices of all pairs.
+DENSE_PAIRS = 200_000
+#: Above this many pairs `dual_bound` gives no bound for P1 where latencies or demands are given pair by pair.
 MOST_PAIRS = 20_000_000
+#: Up to so many pairs the utility dual is split until that gains less than this, relatively: some 100 µs a pair.
+SPLIT_PAIRS, ACCURACY = 50_000, 1e-6
 #: Relative slack taken off every bound, far above the rounding of its sums.
 SLACK = 1e-10
 
@@ -39,35 +49,56 @@ def dual_bound(problem: Problem) -> float:
     Returns
     -------
     float
-        The bound; minus (P2: plus) infinity where the instance is too large for these matrices, plus (P2: minus)
-        infinity where a user has no server at all.
+        The bound; minus infinity where a P1 whose data are given pair by pair is too large for matrices, plus (P2:
+        minus) infinity where a user has no server at all.
     """
+    if isinstance(problem, Migration):
+        bound = _utility_dual(problem)
+        return bound + SLACK * abs(bound)
+    assert isinstance(problem, Placement)  # noqa: S101 - the two problems there are
+    if problem.n_users * problem.n_stations > DENSE_PAIRS:
+        # Numba takes longer to import than many a run, so its modules wait until they are needed.
+        from dtopt.wired_dual import wired_bound
+
+        wired = wired_bound(problem)
+        if wired is not None:
+            bound = wired.value + problem.constant_cost
+            return bound - SLACK * abs(bound)
     if problem.n_users * problem.n_stations > MOST_PAIRS:
-        return math.inf if problem.maximise else -math.inf
+        return -math.inf
     if not problem.allowed_matrix.any(axis=1).all():
-        return -math.inf if problem.maximise else math.inf
-    if isinstance(problem, Placement):
-        bound = PriceDual.of(problem).ascend()[0] + problem.constant_cost
+        return math.inf
+    bound = PriceDual.of(problem).ascend()[0] + problem.constant_cost
+    return bound - SLACK * abs(bound)
+
+
+def _utility_dual(problem: Migration) -> float:
+    """Return the bound of P2: the utility dual, and every user alone where that would take too much."""
+    alone = _utility_alone(problem)
+    if problem.n_users * problem.n_stations > UTILITY_PAIRS or not math.isfinite(alone):
+        return alone
+    dual = UtilityDual.of(ServerUtility.of(problem))
+    compiled = problem.n_users * problem.n_stations >= COMPILED_PAIRS
+    if problem.n_users * problem.n_stations > SPLIT_PAIRS:
+        value, _ = dual.ascend(temperatures=WARM, compiled=compiled)
     else:
-        assert isinstance(problem, Migration)  # noqa: S101 - the two problems there are
-        bound = _utility_alone(problem)
-    return bound + SLACK * abs(bound) if problem.maximise else bound - SLACK * abs(bound)
-
-
-def _pair_compute(problem: Problem) -> FloatArray:
-    """Return the least compute latency of each pair: its own under ``fixed`` sharing, else that of a user alone."""
-    stations = np.arange(problem.n_stations)[None, :]
-    users = np.arange(problem.n_users)[:, None]
-    share = problem.demand(users, stations) if problem.sharing == "fixed" else problem.network.stations.cpu_hz[None, :]
-    return np.asarray(problem.load_cycles[:, None] / share)
+        value, prices = dual.ascend(compiled=compiled)
+        value = min(value, dual.tighten(prices, ACCURACY, compiled=compiled)[0])
+    return min(alone, value - (1.0 - problem.beta) * float(problem.energy_j.sum()))
 
 
 def _utility_alone(problem: Migration) -> float:
-    """Return Σ_i max_k U_i with every user alone on its best server."""
-    latency = problem.transfer_matrix + _pair_compute(problem)
-    utility = problem.beta * np.exp(problem.network.users.deadline_s[:, None] - latency)
-    if problem.deadline == "soft":
-        lateness = np.maximum(0.0, latency - problem.network.users.deadline_s[:, None])
-        utility = utility - problem.deadline_penalty * lateness
-    best = np.where(problem.allowed_matrix, utility, -np.inf).max(axis=1).sum()
-    return float(best - (1.0 - problem.beta) * problem.energy_j.sum())
+    """Return Σ_i max_k U_i with every user alone on its best server, −inf where one has none; some rows at a time."""
+    stations = np.arange(problem.n_stations)[None, :]
+    cpu = problem.network.stations.cpu_hz
+    total = 0.0
+    for start, stop in row_blocks(problem.n_users, problem.n_stations):
+        users = np.arange(start, stop)[:, None]
+        share = problem.demand(users, stations) if problem.sharing == "fixed" else cpu[None, :]
+        latency = problem.transfer_latency(users, stations) + problem.load_cycles[users] / share
+        deadline = problem.network.users.deadline_s[users]
+        utility = problem.beta * np.exp(deadline - latency)
+        if problem.deadline == "soft":
+            utility = utility - problem.deadline_penalty * np.maximum(0.0, latency - deadline)
+        total += float(np.where(problem.pair_allowed(users, stations), utility, -np.inf).max(axis=1).sum())
+    return total - (1.0 - problem.beta) * float(problem.energy_j.sum())

@@ -118,6 +118,7 @@ def solve_model(
     tolerance: float = TIGHT,
     relaxed: bool = False,
     on_solution: Callable[[IntArray], object] | None = None,
+    cutoff: float = math.inf,
 ) -> Outcome:
     """Solve a model, or its linear relaxation, until the run's limits.
 
@@ -134,10 +135,12 @@ def solve_model(
         Solve the linear relaxation (HiGHS).
     on_solution : callable, optional
         Called with each better association as the engine finds it (HiGHS).
+    cutoff : float
+        Solutions at or above this are of no interest (HiGHS); where none is below, the bound returned is the cutoff.
     """
     if engine == "cbc":
         return _solve_cbc(model, run, tolerance)
-    return _solve_highs(model, run, tolerance, relaxed, on_solution)
+    return _solve_highs(model, run, tolerance, relaxed, on_solution, cutoff)
 
 
 def _widened(bound: float, engine: str) -> float:
@@ -265,7 +268,12 @@ class _Highs(pulp.HiGHS):  # type: ignore[misc] # PuLP is untyped
 
 
 def _solve_highs(
-    model: Model, run: Run, tolerance: float, relaxed: bool, on_solution: Callable[[IntArray], object] | None
+    model: Model,
+    run: Run,
+    tolerance: float,
+    relaxed: bool,
+    on_solution: Callable[[IntArray], object] | None,
+    cutoff: float,
 ) -> Outcome:
     solver = _Highs(
         model,
@@ -278,6 +286,8 @@ def _solve_highs(
         mip_feasibility_tolerance=FEASIBILITY,
         primal_feasibility_tolerance=FEASIBILITY,
         dual_feasibility_tolerance=FEASIBILITY,
+        # A hair above the cutoff: what lies just below it is still found.
+        objective_bound=cutoff + 1e-9 * max(abs(cutoff), 1.0) if math.isfinite(cutoff) else highspy.kHighsInf,
     )
     solver.mip = not relaxed
     model.lp.solve(solver)

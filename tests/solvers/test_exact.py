@@ -8,13 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dtopt.errors import UnsupportedProblemError
+from dtopt.arrays import UNLIMITED
 from dtopt.evaluation import evaluate
+from dtopt.network import BaseStations, Network, Users
 from dtopt.price_dual import FREE, PriceDual
+from dtopt.problem import Placement
 from dtopt.result import Status
 from dtopt.solution import Solution
 from dtopt.stop import GapReached
 from solvers import exact, milp
+from solvers.exact.knapsack import KnapsackDual
+from solvers.exact.placement import cost_step
 from solvers.exact.servers import ServerTree
 from solvers.local_search.arrays import SearchArrays
 from solvers.local_search.start import from_prices
@@ -93,6 +97,54 @@ def test_a_target_gap_ends_the_run():
     assert exact.solve(problem).gap <= 1e-6
 
 
-def test_what_it_does_not_take_is_said():
-    with pytest.raises(UnsupportedProblemError, match="not migration"):
-        exact.solve(tiny_problem(1, kind="migration"))
+def test_whole_costs_close_the_gap_below_one_step():
+    """Costs that are whole numbers leave nothing between two of them; a step found where there is none would lie."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        problem = assignment_problem(rng.integers(10, 60, (14, 3)), rng.integers(5, 25, (14, 3)), [75, 75, 75])
+        dual = PriceDual.of(problem)
+        assert cost_step(dual) == 1.0
+        result = exact.solve(problem)
+        best = milp.solve(problem)
+        assert result.status == best.status
+        if result.solution is not None:
+            assert result.objective == best.objective
+            assert result.bound <= result.objective
+    assert cost_step(PriceDual.of(tiny_problem(1))) == 0.0
+    assert cost_step(PriceDual.of(tiny_problem(1, sharing="fixed"))) == 0.0
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_whole_knapsacks_bound_and_rule_out_no_optimum(whole):
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        demand = rng.integers(5, 25, (6, 3)) if whole else rng.uniform(5, 25, (6, 3))
+        problem = assignment_problem(rng.integers(10, 60, (6, 3)), demand, [40, 40, 40])
+        best, choice = brute_force(problem)
+        if best is None:
+            continue
+        dual = PriceDual.of(problem)
+        value, prices = dual.ascend()
+        knapsacks = KnapsackDual(dual, prices, problem.network.stations.cpu_hz, demand)
+        knapsacks.prices += rng.uniform(-3, 3, 6)
+        assert knapsacks.pairs(best * (1 + 1e-9))[np.arange(6), choice].all()
+        knapsacks = KnapsackDual(dual, prices, problem.network.stations.cpu_hz, demand)
+        bound = knapsacks.ascend(best, lambda: False)
+        assert value - 1e-6 <= bound <= best * (1 + 1e-9)
+
+
+def assignment_problem(cost, demand, cpu):
+    n, m = cost.shape
+    network = Network(
+        Users(np.ones(n), np.zeros(n), np.zeros(n), np.full(n, np.inf)),
+        BaseStations(np.array(cpu, dtype=float), np.full(m, UNLIMITED)),
+        channel=None,
+    )
+    return Placement(
+        network,
+        sharing="fixed",
+        demand_hz=demand.astype(float),
+        latency_weight=float(n),
+        cost_weight=0.0,
+        pair_latency_s=cost.astype(float),
+    )

@@ -1,0 +1,216 @@
+"""P1 to proven optimality: prices, local search, branching on servers, and a MILP of the pairs that are left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dtopt.bounds import SLACK
+from dtopt.price_dual import PriceDual
+from dtopt.result import Status
+from dtopt.run import OPTIMALITY_GAP
+from solvers import greedy
+from solvers.conflicts import name_conflict
+from solvers.exact.counted import CountedPlacement
+from solvers.exact.knapsack import KnapsackDual
+from solvers.exact.servers import ServerTree
+from solvers.local_search.arrays import SearchArrays
+from solvers.local_search.ejection import improve_fixed
+from solvers.local_search.start import from_prices
+from solvers.milp import outer_approximation, relaxations
+from solvers.milp.engine import solve_model
+from solvers.milp.placement import FixedPlacement, OptimalPlacement
+
+if TYPE_CHECKING:
+    from dtopt.arrays import BoolArray, FloatArray, IntArray
+    from dtopt.problem import Placement
+    from dtopt.run import Run
+    from solvers.milp.placement import PlacementFormulation
+
+__all__ = ["PlacementSearch"]
+
+#: Iterations of local search at each node of the search over servers, and after that search.
+FEW_SEARCHES, SEARCHES = 20, 300
+#: Nodes of the search over servers.
+SERVER_NODES = 200
+#: Ejection chains before and after the first bound: the part of the time left that they may take, and how many
+#: neighbourhoods of each user they search at most.
+EJECTIONS = ((0.05, 400), (0.25, 4000))
+#: Costs that are whole multiples of a step are found up to this many steps.
+MOST_STEPS = 1e7
+
+
+class PlacementSearch:
+    """One run on a P1 problem.
+
+    Parameters
+    ----------
+    run : Run
+    problem : Placement
+    """
+
+    def __init__(self, run: Run, problem: Placement) -> None:
+        self.run, self.problem = run, problem
+        self.dual = PriceDual.of(problem)
+        self.arrays = SearchArrays.of(problem, self.dual)
+        self.step = cost_step(self.dual)
+        # Nodes within the gap asked for need no more work; a little less, so that the gap is reached and not just met.
+        self.target = max(OPTIMALITY_GAP, run.stop.target_gap())
+        self.tolerance = max(OPTIMALITY_GAP / 2, 0.99 * run.stop.target_gap())
+
+    def search(self) -> None:
+        """Search until optimality is proven or the run stops."""
+        run = self.run
+        tree = self.tree = ServerTree(self.dual)
+        self.visit(self.dual, tree.prices)
+        if self.settled():
+            return
+        if run.solution is None:
+            first = greedy.solve(self.problem, time_limit=run.seconds_left, seed=run.seed)
+            if first.solution is not None:
+                run.offer(first.solution)
+            if first.status is Status.INTERRUPTED:
+                # The run inside has taken the interrupt for its own.
+                raise KeyboardInterrupt
+        if run.solution is not None:
+            self.improve(run.solution.association, SEARCHES // 3)
+        run.check()
+        tree.search(self.cutoff, self.settled, self.visit, SERVER_NODES)
+        if self.settled():
+            return
+        if run.solution is not None:
+            self.improve(run.solution.association, SEARCHES)
+        knapsacks = self.chains() if self.problem.sharing == "fixed" else None
+        if self.settled():
+            return
+        allowed = tree.pairs(self.cutoff())
+        if knapsacks is not None and allowed.size:
+            allowed &= knapsacks.pairs(self.cutoff())
+        run.details |= {"server_nodes": tree.nodes, "pairs_left": int(allowed.sum()), "pairs": self.dual.cost.size}
+        if not allowed.size or not allowed.any(axis=1).all():
+            # Every solution costs at least the cutoff; without an incumbent there is none at all.
+            if run.evaluation is None:
+                run.infeasible("no association meets all constraints together")
+                name_conflict(run)
+            else:
+                self.offer_bound(self.cutoff())
+            return
+        self.programme(allowed)
+
+    def chains(self) -> KnapsackDual:
+        """Look for better solutions by ejection chains, under ``fixed`` sharing, with a bound by whole knapsacks."""
+        run, problem = self.run, self.problem
+        users, servers = np.arange(problem.n_users)[:, None], np.arange(problem.n_stations)[None, :]
+        demand = np.broadcast_to(problem.demand(users, servers), self.dual.cost.shape)
+        knapsacks = KnapsackDual(self.dual, self.tree.prices, problem.network.stations.cpu_hz, demand)
+        for part, effort in EJECTIONS:
+            before = run.evaluation
+            found, _ = improve_fixed(
+                self.arrays,
+                None if run.solution is None else run.solution.association,
+                seconds=part * run.seconds_left,
+                seed=run.seed,
+                should_stop=run.should_stop,
+                on_better=self.keep,
+                iterations=effort * problem.n_users,
+            )
+            run.iterations += effort
+            if found is not None:
+                run.offer(found)
+            run.check()
+            if run.evaluation is not None and run.evaluation is not before:
+                # A lower cutoff leaves fewer pairs, which lifts the bound.
+                knapsacks.keep(self.tree.pairs(self.cutoff()))
+            self.offer_bound(min(knapsacks.ascend(self.cutoff(), run.should_stop), self.cutoff()))
+            if self.settled():
+                break
+        return knapsacks
+
+    def programme(self, allowed: BoolArray) -> None:
+        """Solve the MILP over the pairs that are left."""
+        run, problem = self.run, self.problem
+        kinds = {"fixed": FixedPlacement, "equal": CountedPlacement, "optimal": OptimalPlacement}
+        formulation: PlacementFormulation = kinds[problem.sharing](problem, run.check, allowed)  # type: ignore[abstract]
+        formulation.build()
+        limit = self.proven(self.cutoff())
+        if problem.sharing == "fixed":
+            # One model says it all: with nothing below the cutoff the incumbent is optimal.
+            outcome = solve_model(
+                formulation.model,
+                run,
+                tolerance=self.tolerance / 2,
+                on_solution=run.offer,
+                cutoff=self.cutoff() / formulation.scale,
+            )
+            for association in outcome.associations:
+                run.offer(association)
+            bound = min(outcome.bound * formulation.scale, self.cutoff())
+            if outcome.status == "infeasible" and run.evaluation is None:
+                run.infeasible("no association meets all constraints together, proven by highs")
+                name_conflict(run)
+            elif np.isfinite(bound):
+                self.offer_bound(bound)
+            return
+        if formulation.refines:
+            if run.solution is not None:
+                formulation.refine(run.solution.association)
+            relaxations(run, formulation, limit)
+        outer_approximation(run, formulation, "highs", limit)
+
+    # --- costs here leave the constant part of the objective out ------------------------------------------------------
+
+    def cutoff(self) -> float:
+        """Return the cost at which a solution is no better than the incumbent, or not by enough."""
+        if self.run.evaluation is None:
+            return np.inf
+        best = self.run.evaluation.objective
+        enough = best * (1.0 - self.tolerance) - self.problem.constant_cost
+        return min(enough, best - self.problem.constant_cost - self.step * (1.0 - 1e-4))
+
+    def proven(self, bound: float) -> float:
+        """Return a bound on the objective from one on the cost: rounded up to a multiple of the step, less slack."""
+        if self.step > 0.0 and np.isfinite(bound):
+            bound = max(bound, self.step * float(np.ceil(bound / self.step - 1e-5)))
+        objective = bound + self.problem.constant_cost
+        return objective - SLACK * abs(objective)
+
+    def offer_bound(self, bound: float) -> None:
+        """Record a lower bound on the cost."""
+        self.run.offer_bound(self.proven(bound))
+
+    def settled(self) -> bool:
+        """Return whether the run is to end, recording the bound of the search over servers."""
+        self.offer_bound(min(self.tree.bound, self.cutoff()))
+        return self.run.should_stop() or self.run.gap <= self.target
+
+    def visit(self, node: PriceDual, prices: FloatArray) -> None:
+        """Look for solutions near the prices of a node."""
+        start = from_prices(self.arrays, node, prices)
+        if start is not None:
+            self.improve(start, FEW_SEARCHES)
+
+    def keep(self, association: IntArray, cost: float) -> None:
+        """Offer an association that ejection chains have found."""
+        self.run.offer(association)
+
+    def improve(self, association: IntArray, searches: int) -> None:
+        """Offer an association, and what local search makes of it."""
+        self.run.offer(association)
+        if np.isfinite(self.arrays.total(association)):
+            self.run.iterations += searches
+            self.run.offer(self.arrays.improve(association, searches, self.run.seed + self.run.iterations))
+
+
+def cost_step(dual: PriceDual) -> float:
+    """Return a step that all costs are multiples of, or 0: then no cost lies between two multiples.
+
+    Only costs that are whole numbers are looked at, as those of published assignment problems are.
+    """
+    if dual.root_load.any():
+        return 0.0
+    costs = np.append(dual.cost[np.isfinite(dual.cost)], dual.opening)
+    whole = np.round(costs)
+    if not np.abs(costs - whole).max(initial=0.0) <= 1e-9 or np.abs(whole).sum() > MOST_STEPS:
+        return 0.0
+    return float(np.gcd.reduce(whole.astype(np.int64)))
