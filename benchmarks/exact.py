@@ -1,59 +1,168 @@
-"""How fast `exact` proves: seconds to a gap of 0.1 % and to optimality, for each preset; prints a Markdown table.
+"""How fast things are proven; each part prints a Markdown table.
 
-    python benchmarks/exact.py --seeds 10 --time-limit 60
-
-`milp`, the textbook model, can be run beside it with --reference.
+python benchmarks/exact.py presets --seeds 10 --time-limit 60    # P1: seconds to a gap of 0.1 % and to the end
+python benchmarks/exact.py migration --seeds 10                  # P2 of one slot
+python benchmarks/exact.py textbook --seeds 10                   # exact beside the textbook model in CBC
+python benchmarks/exact.py gap DIRECTORY                         # published assignment instances with best_known.csv
+python benchmarks/exact.py large --users 100000 --stations 1000  # certificates at scale
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import resource
 import statistics
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dtopt
-from dtopt.result import Result, Status
+from dtopt.bounds import dual_bound
+from dtopt.result import Result, Status, relative_gap
+from instances.gap import read_gap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PRESETS = ("paper", "costly-servers", "tight-capacity", "tight-deadline", "correlated")
-HEADINGS = ("preset", "sharing", "proven", "s to 0.1 %: median", "worst", "s to the end: median", "worst", "worst gap")
 
 
-def seconds(results: list[Result]) -> str:
-    """Return median and worst wall time as two cells."""
+def print_row(cells: Sequence[object]) -> None:
+    """Print a row of a Markdown table."""
+    print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
+
+
+def print_head(*headings: str) -> None:
+    """Print the head of a Markdown table."""
+    print_row(headings)
+    print("|---" * len(headings) + "|", flush=True)
+
+
+def seconds(results: list[Result]) -> tuple[str, str]:
+    """Return median and worst wall time."""
     times = [result.wall_s for result in results]
-    return f"{statistics.median(times):.2f} | {max(times):.2f}"
+    return f"{statistics.median(times):.3f}", f"{max(times):.3f}"
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=10, help="seeds 0, 1, ... of each preset")
-    parser.add_argument("--users", type=int, default=100)
-    parser.add_argument("--stations", type=int, default=10)
-    parser.add_argument("--sharing", nargs="+", default=["optimal"], help="of all presets but correlated, always fixed")
-    parser.add_argument("--presets", nargs="+", default=list(PRESETS))
-    parser.add_argument("--time-limit", type=float, default=60.0, help="of each run, s")
-    parser.add_argument("--reference", action="store_true", help="also run milp")
-    args = parser.parse_args()
-    dtopt.solve(dtopt.generate("paper", users=5, stations=2), "exact")  # compiled once, outside the figures
-    print(f"N = {args.users}, M = {args.stations}, {args.seeds} seeds, at most {args.time_limit:g} s a run\n")
-    print("| solver | " + " | ".join(HEADINGS) + " |\n" + "|---" * (len(HEADINGS) + 1) + "|")
+def presets(args: argparse.Namespace) -> None:
+    """Print seconds to a gap of 0.1 % and to the end."""
+    kind = "migration" if args.part == "migration" else "placement"
+    print(f"N = {args.users}, M = {args.stations}, {args.seeds} seeds, at most {args.time_limit:g} s a run, {kind}\n")
+    timed = ("s to 0.1 %: median", "worst", "s to the end: median", "worst")
+    print_head("solver", "preset", "sharing", "proven", *timed, "worst gap")
     for preset in args.presets:
         for sharing in ["fixed"] if preset == "correlated" else args.sharing:
             problems = [
-                dtopt.generate(preset, seed=seed, users=args.users, stations=args.stations, sharing=sharing)
+                dtopt.generate(preset, seed=seed, users=args.users, stations=args.stations, sharing=sharing, kind=kind)
                 for seed in range(args.seeds)
             ]
-            for solver in ("exact", "milp") if args.reference else ("exact",):
+            for solver in args.solvers:
                 near = [
                     dtopt.solve(p, solver, time_limit=args.time_limit, stop=dtopt.GapReached(1e-3)) for p in problems
                 ]
                 whole = [dtopt.solve(p, solver, time_limit=args.time_limit) for p in problems]
-                proven = sum(result.status is Status.OPTIMAL for result in whole)
-                print(
-                    f"| {solver} | {preset} | {sharing} | {proven}/{len(problems)} | {seconds(near)} "
-                    f"| {seconds(whole)} | {max(result.gap for result in whole):.1e} |",
-                    flush=True,
-                )
+                proven = f"{sum(result.status is Status.OPTIMAL for result in whole)}/{len(problems)}"
+                worst = f"{max(result.gap for result in whole):.1e}"
+                print_row((solver, preset, sharing, proven, *seconds(near), *seconds(whole), worst))
+
+
+def textbook(args: argparse.Namespace) -> None:
+    """Print `exact` beside the textbook model in CBC and HiGHS under equal sharing, instance by instance."""
+    print(f"N = {args.users}, M = {args.stations}, equal sharing, at most {args.time_limit:g} s a run")
+    print(f"{args.objectives[0]}, backhaul {args.backhaul:g} times as slow as the preset's\n")
+    print_head("seed", "exact, s", "milp in HiGHS, s", "milp in CBC, s", "CBC's gap", "CBC / exact")
+    for seed in range(args.seeds):
+        size = {"users": args.users, "stations": args.stations}
+        problem = dtopt.generate("paper", seed=seed, sharing="equal", objective=args.objectives[0], **size)
+        pace = args.backhaul * problem.network.backhaul_s_per_bit_m
+        problem = replace(problem, network=replace(problem.network, backhaul_s_per_bit_m=pace))
+        first = dtopt.solve(problem, "exact", time_limit=args.time_limit)
+        highs = dtopt.solve(problem, "milp", time_limit=args.time_limit)
+        cbc = dtopt.solve(problem, "milp", engine="cbc", time_limit=args.time_limit)
+        more = "" if cbc.status is Status.OPTIMAL else ">= "
+        ratio = f"{more}{cbc.wall_s / first.wall_s:.0f}"
+        assert first.status is Status.OPTIMAL
+        print_row((seed, f"{first.wall_s:.3f}", f"{highs.wall_s:.1f}", f"{cbc.wall_s:.1f}", f"{cbc.gap:.1e}", ratio))
+
+
+def published(args: argparse.Namespace) -> None:
+    """Print what solvers reach on published assignment instances."""
+    print(f"at most {args.time_limit:g} s a run\n")
+    print_head("instance", "M", "N", "best known", *(x for s in args.solvers for x in (s, "bound", "s")))
+    with (args.directory / "best_known.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    gaps: dict[str, list[float]] = {solver: [] for solver in args.solvers}
+    for row in rows:
+        problem = read_gap(args.directory / row["Path"])
+        best = float(row["Best known solution value"])
+        cells: list[object] = []
+        for solver in args.solvers:
+            result = dtopt.solve(problem, solver, time_limit=args.time_limit)
+            if result.solution is None:
+                cells += ["none", "", f"{result.wall_s:.1f}"]
+                continue
+            gaps[solver].append(result.objective / best - 1.0)
+            bound = "" if result.bound is None else f"{result.bound:.1f}"
+            # A bound above the best known value would be a lie, or a record.
+            assert result.bound is None or result.bound <= best * (1 + 1e-9), (row["Path"], result.bound)
+            proven = " *" if result.status is Status.OPTIMAL else ""
+            cells += [f"{result.objective:.0f}{proven}", bound, f"{result.wall_s:.1f}"]
+        print_row((Path(row["Path"]).name, row["Agent number"], row["Item number"], f"{best:.0f}", *cells))
+    for solver, found in gaps.items():
+        print(
+            f"\n{solver}: mean gap to best known {100 * statistics.fmean(found):.3f} %, worst {100 * max(found):.3f} %"
+        )
+
+
+def large(args: argparse.Namespace) -> None:
+    """Print certificates at scale: bound and incumbent, time and memory of each."""
+    print_head(
+        "objective", "seed", "bound, s", "incumbent", "incumbent, s", "gap", "gap without the constant part", "peak GB"
+    )
+    for objective in args.objectives:
+        for seed in range(args.seeds):
+            problem = dtopt.generate("large", seed=seed, users=args.users, stations=args.stations, objective=objective)
+            began = time.perf_counter()
+            bound = dual_bound(problem)
+            bounded = time.perf_counter() - began
+            result = dtopt.solve(problem, args.solvers[0], time_limit=args.time_limit)
+            gap = relative_gap(result.objective, bound)
+            rest = relative_gap(result.objective - problem.constant_cost, bound - problem.constant_cost)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+            times = (f"{bounded:.1f}", args.solvers[0], f"{result.wall_s:.1f}")
+            print_row((objective, seed, *times, f"{gap:.2e}", f"{rest:.2e}", f"{peak:.2f}"))
+
+
+def main() -> None:
+    """Run the part asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = parser.add_subparsers(dest="part", required=True)
+    for name, run, users, stations, limit, solvers in (
+        ("presets", presets, 100, 10, 60.0, ["exact"]),
+        ("migration", presets, 100, 10, 60.0, ["exact"]),
+        ("textbook", textbook, 20, 4, 60.0, []),
+        ("gap", published, 0, 0, 60.0, ["exact"]),
+        ("large", large, 100_000, 1_000, 30.0, ["local-search"]),
+    ):
+        part = parts.add_parser(name, help=run.__doc__)
+        part.set_defaults(run=run)
+        part.add_argument("--seeds", type=int, default=10, help="seeds 0, 1, ... of each row")
+        part.add_argument("--time-limit", type=float, default=limit, help="of each run, s")
+        part.add_argument("--users", type=int, default=users)
+        part.add_argument("--stations", type=int, default=stations)
+        part.add_argument("--solvers", nargs="+", default=solvers)
+        part.add_argument("--sharing", nargs="+", default=["optimal", "equal"], help="correlated is always fixed")
+        part.add_argument("--presets", nargs="+", default=list(PRESETS))
+        part.add_argument("--backhaul", type=float, default=1.0, help="factor of the backhaul's latency")
+        part.add_argument("--objectives", nargs="+", default=["latency", "system-cost"])
+        if name == "gap":
+            part.add_argument("directory", type=Path)
+    args = parser.parse_args()
+    for kind in ("placement", "migration"):  # compiled once, outside the figures
+        dtopt.solve(dtopt.generate("paper", users=5, stations=2, kind=kind), "exact")
+    args.run(args)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from dtopt.wired import listed, settle, start_radius, wired_pairs
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray
+    from dtopt.price_kernel import Columns
     from dtopt.problem import Placement
     from dtopt.wired import WiredPairs
 
@@ -20,6 +21,8 @@ __all__ = ["WiredBound", "wired_bound"]
 #: Stations nearest to each user's access station that the ascent begins with.
 CANDIDATES = 24
 TEMPERATURES = (0.3, 0.03, 0.003, 0.0005)
+#: From this many users on the prices of a sample, every so manyth user, are the start.
+SAMPLED_USERS, STRIDE = 20_000, 10
 #: Iterations at each temperature.
 ITERATIONS = 200
 #: How often pairs that gain but were not listed may be added, and from which relative loss on that pays.
@@ -54,9 +57,11 @@ def wired_bound(problem: Placement) -> WiredBound | None:
     The memory is that of some dozens of pairs for each user and of a matrix of stations by stations.
     """
     pairs = wired_pairs(problem)
-    if pairs is None:
-        return None
-    n, m = problem.n_users, problem.n_stations
+    return None if pairs is None else _bound(pairs)
+
+
+def _bound(pairs: WiredPairs) -> WiredBound:
+    n, m = pairs.base.size, pairs.cpu.size
     radius = start_radius(pairs, CANDIDATES)
     columns = listed(pairs, radius)
     even = even_price(pairs.root_load, pairs.cpu, pairs.worth)
@@ -75,9 +80,13 @@ def wired_bound(problem: Placement) -> WiredBound | None:
     useful[2 * m : 3 * m] = pairs.demand.size > 0
     useful[-1] = pairs.max_open < m
     start = Start.of(serve + even * pairs.root_load, even, pairs.opening, useful)
+    prices, temperatures = start.prices, TEMPERATURES
+    if n >= SAMPLED_USERS:
+        sample = _bound(_sampled(pairs))
+        if np.isfinite(sample.value):
+            prices, temperatures = _prices_of_all(pairs, columns, sample.prices), TEMPERATURES[1:]
     state = np.zeros(m, dtype=np.int64)
-    prices, best = start.prices, WiredBound(-np.inf, start.prices, np.zeros(m), pairs)
-    temperatures: tuple[float, ...] = TEMPERATURES
+    best = WiredBound(-np.inf, prices, np.zeros(m), pairs)
     has_floor = pairs.cycles.size > 0 and pairs.demand.size == 0
     for _ in range(ROUNDS):
         hoped, prices = climb(columns, state, start, prices, temperatures, iterations=ITERATIONS)
@@ -90,3 +99,42 @@ def wired_bound(problem: Placement) -> WiredBound | None:
         radius, temperatures = reach, TEMPERATURES[-2:]
         columns = listed(pairs, radius)
     return best
+
+
+def _sampled(pairs: WiredPairs) -> WiredPairs:
+    """Return the pairs of every `STRIDE`-th user, with that much less of everything that users share."""
+
+    def some(values: FloatArray) -> FloatArray:
+        return np.ascontiguousarray(values[::STRIDE])
+
+    return pairs._replace(
+        base=some(pairs.base),
+        slope=some(pairs.slope),
+        access=np.ascontiguousarray(pairs.access[::STRIDE]),
+        slack=some(pairs.slack),
+        pace=some(pairs.pace),
+        cycles=some(pairs.cycles),
+        demand=some(pairs.demand),
+        root_load=some(pairs.root_load),
+        cpu=pairs.cpu / STRIDE,
+        capacity=pairs.capacity / STRIDE,
+        opening=pairs.opening / STRIDE,
+    )
+
+
+def _prices_of_all(pairs: WiredPairs, columns: Columns, sample: FloatArray) -> FloatArray:
+    """Return prices for all users from those of a sample: servers' as they are, users' by their least priced cost."""
+    n, m = pairs.base.size, pairs.cpu.size
+    shared = sample[-(3 * m + 1) :].copy()
+    # A price of the whole CPU or of one more server is that of so many times the sample's.
+    shared[2 * m :] *= STRIDE
+    load, place, part = shared[:-1].reshape(3, m)
+    server = np.repeat(np.arange(m), np.diff(columns.start))
+    priced = columns.cost + load[server] * pairs.root_load[columns.user] + place[server]
+    if columns.part.size:
+        priced += part[server] * columns.part
+    least = np.full(n, np.inf)
+    np.minimum.at(least, columns.user, priced)
+    # What the sample's users paid beyond that, on average, opens servers.
+    near = np.maximum(sample[: -(3 * m + 1)] - least[::STRIDE], 0.0)
+    return np.concatenate([least + near.mean(), shared])

@@ -1,1 +1,166 @@
-"""Local search for P1: shifts, swaps, opening and closing servers; costs exact but for clamped shares."""
+"""`local-search`: iterated local search for P1, from tens of users to a million."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dtopt.errors import InputError, UnsupportedProblemError
+from dtopt.problem import Placement
+from dtopt.run import Run, Stopped
+from dtopt.stop import MaxRuntime
+from solvers import greedy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dtopt.arrays import IntArray
+    from dtopt.problem import Problem
+    from dtopt.result import Incumbent, Result
+    from dtopt.solution import Solution
+    from dtopt.stop import StoppingCriterion
+    from solvers.local_search.driver import Search
+
+__all__ = ["solve"]
+
+#: Without another limit the search ends after so many iterations without improvement, and so many more per server.
+PATIENCE, PATIENCE_PER_SERVER = 500, 100
+#: Iterations to find a feasible association in, as a part of the patience.
+REPAIRS = 0.2
+
+
+def solve(
+    problem: Problem,
+    *,
+    time_limit: float | None = None,
+    seed: int = 0,
+    stop: StoppingCriterion | None = None,
+    on_incumbent: Callable[[Incumbent, Solution], None] | None = None,
+    workers: int = 1,
+) -> Result:
+    """Search around the best association for better ones: shifts, swaps, ejections, opening and closing servers.
+
+    Users are placed at least marginal cost with all servers open, then servers are closed while that pays. An
+    iteration closes a server, opens one, does both, or moves some users at random; descends with the users near there;
+    and keeps the result if it is better. Costs are exact under every sharing policy and for hard and soft deadlines.
+    Iterations count attempts to close or open too. Where nothing else stops it the search ends after 500 iterations
+    without improvement, and 100 more for each server.
+
+    Parameters
+    ----------
+    problem : Placement
+    time_limit, seed, stop, on_incumbent
+        See `dtopt.solve`.
+    workers : int
+        Processes that search with seeds of their own; the best association of all is returned.
+
+    Raises
+    ------
+    UnsupportedProblemError
+        For a migration problem.
+    """
+    if not isinstance(problem, Placement):
+        raise UnsupportedProblemError("local-search takes placement problems")
+    if workers < 1:
+        raise InputError(f"must be >= 1, got {workers}", where="workers")
+    # Here and not above: importing Numba takes longer than many a run of other solvers.
+    from solvers.local_search.driver import compile_kernels
+
+    compile_kernels()
+    run = Run(
+        problem,
+        "local-search",
+        seed=seed,
+        stop=stop,
+        time_limit=time_limit,
+        on_incumbent=on_incumbent,
+        libraries=("numba",),
+    )
+    with run:
+        if not run.settled and not run.should_stop():
+            with suppress(Stopped):
+                _solve(run, problem, workers)
+    return run.result()
+
+
+solve.problems = ("placement",)  # type: ignore[attr-defined]
+
+
+def _solve(run: Run, problem: Placement, workers: int) -> None:
+    if workers == 1:
+        _search(run, problem)
+        return
+    seeds = [run.seed + 7919 * worker for worker in range(1, workers)]
+    with ProcessPoolExecutor(workers - 1) as pool:
+        others = [pool.submit(_restart, problem, seed, run.seconds_left) for seed in seeds]
+        try:
+            _search(run, problem)
+        finally:
+            for other in others:
+                other.cancel()
+        for other in others:
+            association, iterations = other.result()
+            run.iterations += iterations
+            if association is not None:
+                run.offer(association)
+
+
+def _restart(problem: Placement, seed: int, seconds: float) -> tuple[IntArray | None, int]:
+    """Search in a process of its own; return the association found and the iterations done."""
+    result = solve(problem, seed=seed, stop=MaxRuntime(seconds))
+    return None if result.solution is None else result.solution.association, result.iterations
+
+
+def _search(run: Run, problem: Placement) -> None:
+    from solvers.local_search.candidates import lists_of
+    from solvers.local_search.driver import Search
+
+    search = Search(lists_of(problem), run.seed)
+    patience = PATIENCE + PATIENCE_PER_SERVER * problem.n_stations
+    run.details |= {"candidates": search.instance.station.shape[1], "pairs": search.instance.cost.size}
+    search.start()
+    _offer(run, search)
+    search.descend(run.should_stop)
+    _offer(run, search)
+    run.check()
+    search.close_servers(run.should_stop)
+    _offer(run, search)
+    run.check()
+    search.polish(run.should_stop)
+    _offer(run, search)
+    if search.oscillates:
+        search.oscillate()
+    if run.solution is None:
+        _advance(run, search, int(REPAIRS * patience))
+    if run.solution is None:
+        _fall_back(run, problem, search)
+    _advance(run, search, patience)
+
+
+def _advance(run: Run, search: Search, patience: int) -> None:
+    """Iterate until the run should stop or nothing improves any more."""
+    begun = search.iterations
+    while search.iterations - max(search.improved_at, begun) < patience:
+        run.check()
+        search.advance(search.slice_iterations)
+        _offer(run, search)
+
+
+def _offer(run: Run, search: Search) -> None:
+    run.iterations = search.iterations
+    best = run.evaluation.objective - run.problem.constant_cost if run.evaluation else np.inf  # type: ignore[attr-defined]
+    if search.best_cost < best - 1e-12 * abs(best) if np.isfinite(best) else np.isfinite(search.best_cost):
+        run.offer(search.best())
+
+
+def _fall_back(run: Run, problem: Placement, search: Search) -> None:
+    """Ask `greedy` for a feasible association, and search on from that."""
+    first = greedy.solve(problem, time_limit=run.seconds_left, seed=run.seed)
+    if first.solution is None:
+        return
+    run.offer(first.solution)
+    if search.knows(first.solution.association):
+        search.start(first.solution.association)

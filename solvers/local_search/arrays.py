@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dtopt.price_dual import PriceDual
-from solvers.local_search.kernel import EQUAL, FIXED, OPTIMAL, search, total_cost
+from solvers.local_search.candidates import Lists, near_servers
+from solvers.local_search.driver import Search
+from solvers.local_search.kernel import CLAMPED, EQUAL, FITTING, FIXED, LIMITED, OPTIMAL, PLAIN, Instance, total_cost
 from solvers.local_search.start import from_prices
 
 if TYPE_CHECKING:
@@ -40,8 +42,8 @@ def compile_kernels() -> None:
 class SearchArrays:
     """Costs of pairs and servers in units of the objective, its constant part left out.
 
-    Exact but for two things, which the evaluator sees to: shares that hard deadlines clamp under ``optimal`` sharing
-    cost more than said here, and soft deadlines count only under ``fixed`` sharing.
+    Soft deadlines count only under ``fixed`` sharing, which the evaluator sees to; and `total` passes over what shares
+    cost more that hard deadlines clamp under ``optimal`` sharing.
 
     Parameters
     ----------
@@ -109,8 +111,34 @@ class SearchArrays:
         """Return the cost of an association, infinite where it breaks a constraint."""
         return float(total_cost(*self._costs, self.mode, association))
 
+    @cached_property
+    def lists(self) -> Lists:
+        """The same as the instance of the compiled search."""
+        n, m = self.cost.shape
+        kind = {FIXED: FITTING, OPTIMAL: CLAMPED, EQUAL: LIMITED}[self.mode]
+        more = self.most.astype(np.float64) if kind == LIMITED else self.part
+        if (kind == CLAMPED and not more.any()) or (kind == LIMITED and (more >= n).all()):
+            kind, more = PLAIN, np.zeros((0, 0))
+        station = np.ascontiguousarray(np.broadcast_to(np.arange(m, dtype=np.int32), (n, m)))
+        instance = Instance(
+            station=station,
+            cost=self.cost,
+            more=more,
+            sizes=np.column_stack([self.size, np.zeros(n)]),
+            near=near_servers(station, self.cost, m),
+            opening=float(self.opening),
+            penalty=0.0,
+            max_open=int(self.max_open),
+            mode=self.mode,
+            kind=kind,
+            dense=True,
+        )
+        return Lists(instance, self.cpu, self.capacity, None)
+
     def improve(self, association: IntArray, iterations: int, seed: int) -> IntArray:
         """Return the best association that so many iterations of local search find from a feasible one."""
-        start = association.astype(np.int64)
-        found, _ = search(*self._costs, self.max_open, self.mode, start, iterations, seed)
-        return np.asarray(found)
+        search = Search(self.lists, seed)
+        search.start(association)
+        search.polish()
+        search.advance(iterations)
+        return search.best()

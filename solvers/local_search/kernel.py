@@ -1,37 +1,183 @@
-"""The compiled search: costs of moves in constant time from the loads of servers.
+"""The data of the compiled local search: an instance as candidate lists, the state of a search, what servers cost.
 
-All costs are in units of the objective. A server with its users costs `opening` plus
+All costs are in units of the objective. A server with its users costs its opening plus
 
-- ``optimal`` sharing (mode 1): L²/F with L the sum of the sizes √(κ w) of its users, times the worth of a second;
-- ``equal`` sharing (mode 2): n·W/F with W the sum of the sizes κ w;
-- ``fixed`` sharing (mode 0): nothing, all is in the pair costs.
+- ``optimal`` sharing: L²/F with L the sum of the sizes √(κ w) of its users times the root of the worth of a second, and
+  more where hard deadlines clamp CPU shares from below (water filling);
+- ``equal`` sharing: n·W/F with W the sum of the sizes κ w times that worth;
+- ``fixed`` sharing: nothing, all is in the costs of pairs;
 
-Deadlines under ``optimal`` sharing and demands under ``fixed`` sharing are parts of the CPU that must fit on a server;
-under ``equal`` sharing each pair bounds how many twins may be on its server.
+and, under soft deadlines and ``optimal`` or ``equal`` sharing, the price of its users' lateness. Deadlines under
+``optimal`` sharing and demands under ``fixed`` sharing are parts of the CPU that must fit on a server; under ``equal``
+sharing each pair bounds how many twins may be on its server. What does not fit is weighed into the cost.
+
+The state is kept in few arrays of rows, one row a user or a server: a row is one or two cache lines, and a compiled
+function is the cheaper to call the fewer arrays it takes.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numba
 import numpy as np
 
 if TYPE_CHECKING:
-    from dtopt.arrays import BoolArray, FloatArray, IntArray
+    from numpy.typing import NDArray
 
-__all__ = ["EQUAL", "FIXED", "OPTIMAL", "search", "total_cost"]
+    from dtopt.arrays import FloatArray
 
+    #: Lists and members are 32 bits wide, to save memory traffic.
+    Integers = NDArray[np.signedinteger[Any]]
+
+__all__ = [
+    "CLAMPED",
+    "EQUAL",
+    "FITTING",
+    "FIXED",
+    "FULL",
+    "LATE",
+    "LIMITED",
+    "OPTIMAL",
+    "PLAIN",
+    "Instance",
+    "State",
+    "below",
+    "lack",
+    "more_than",
+    "plain",
+    "ratio",
+    "set_price",
+    "slot_of",
+    "total_cost",
+    "value_with",
+]
+
+#: Modes of sharing.
 FIXED, OPTIMAL, EQUAL = 0, 1, 2
-#: Moves that gain less than this part of the whole are left alone: they may be rounding.
-LEAST_GAIN = 1e-12
+#: What `Instance.more` says of pairs: nothing, parts of a CPU, such parts that clamp shares, the largest count of twins
+#: allowed, lateness.
+PLAIN, FITTING, CLAMPED, LIMITED, LATE = 0, 1, 2, 3, 4
 #: CPU parts may sum to this much.
 FULL = 1.0 + 1e-10
+#: A CPU that is overfull by however little counts as if it lacked this much more.
+STEP = 0.02
+
+#: Columns of `State.users`: the user's server, the slot of it in the user's list, its place among the members.
+SERVER, SLOT, PLACE, N_USER = 0, 1, 2, 3
+#: Columns of `State.counts`: where a server's members start in `State.members`, the room there, how many there are, the
+#: largest number that they themselves allow, and the capacity.
+START, ROOM, COUNT, LIMIT, CAPACITY, N_COUNT = 0, 1, 2, 3, 4, 5
+#: Columns of `State.servers`: Σ size, Σ CPU part, cost without opening, the largest `ratio` of a member; joining costs
+#: a user of size s at least c + A + B s + G s²; weights of CPU and of places that lack; the CPU.
+LOAD, USED, VALUE, STEEP, A, B, G, CPU_WEIGHT, PLACE_WEIGHT, CPU, N_SERVER = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+#: Places in `State.floats`: cost, weighed excess, cost of the incumbent, least gain of a move, weight of an open
+#: server too many, threshold of acceptance, factors of weights after an iteration that ends feasible and one that does
+#: not (1: weights stay); then, for each way to disturb and each stage of the descent after the first,
+#: what the stage may gain.
+COST, EXCESS, BEST, LEAST, OPEN_WEIGHT, THRESHOLD, EASE, PRESS, GAINS, N_FLOAT = 0, 1, 2, 3, 4, 5, 6, 7, 8, 20
+#: Stages of a descent: one sweep of shifts, shifts until none helps, swaps too, ejections too.
+SWEEP, SHIFTS, SWAPS, EJECTIONS = 0, 1, 2, 3
+#: Places in `State.ints`: servers open, servers that lack room, moves logged, end of the members' pool, iterations
+#: done, moves since sums were made anew, a server that may be joined though it is empty (−1: none), users in the
+#: region, the random state, the iteration of the incumbent.
+N_OPEN, N_LACKING, LOGGED, POOL_END, ITERATIONS, MOVES, OPENING, N_REGION = 0, 1, 2, 3, 4, 5, 6, 7
+RANDOM, IMPROVED, N_INT = 8, 9, 10
+
+_GAMMA, _MIX1, _MIX2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_S30, _S27, _S31, _S33 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(33)
+
+
+class Instance(NamedTuple):
+    """What stays the same.
+
+    Parameters
+    ----------
+    station : ndarray of int32, shape (N, C)
+        The servers that each user may be on; ends in −1. Slot k is server k where the instance is `dense`.
+    cost : ndarray, shape (N, C)
+        Infinite where the pair is not allowed.
+    more : ndarray, shape (N, C) or (0, 0)
+        By `kind`: the part of the server's CPU that must be set aside (`FITTING`, `CLAMPED`), the largest number of
+        twins among which the user keeps its deadline (`LIMITED`), or, under soft deadlines (`LATE`), a such that it is
+        late by a + b x / F, with x the server's load (``optimal`` sharing) or count (``equal``).
+    sizes : ndarray, shape (N, 2)
+        Size and b of each user.
+    near : ndarray of int32, shape (M, K)
+        The servers that share most users with each server, nearest first; ends in −1.
+    opening, penalty : float
+    max_open, mode, kind : int
+    dense : bool
+    """
+
+    station: Integers
+    cost: FloatArray
+    more: FloatArray
+    sizes: FloatArray
+    near: Integers
+    opening: float
+    penalty: float
+    max_open: int
+    mode: int
+    kind: int
+    dense: bool
+
+
+class State(NamedTuple):
+    """What changes: association, members and sums of servers, the log of moves, the region, the random state.
+
+    Parameters
+    ----------
+    users : ndarray of int32, shape (N, N_USER)
+    servers : ndarray, shape (M, N_SERVER)
+    counts : ndarray of int, shape (M, N_COUNT)
+    members : ndarray of int32
+        The members of all servers, each in a room of its own.
+    log_users : ndarray of int32, shape (J, 5)
+        User, slot and place before each move, and what the members of both servers allowed.
+    log_sums : ndarray, shape (J, 8)
+        Sums of both servers before each move, so that undoing it restores them to the last bit.
+    floats, ints : ndarray
+    region : ndarray of int32, shape (N,)
+        The users that the descent looks at.
+    """
+
+    users: Integers
+    servers: FloatArray
+    counts: Integers
+    members: Integers
+    log_users: Integers
+    log_sums: FloatArray
+    floats: FloatArray
+    ints: Integers
+    region: Integers
 
 
 @numba.njit(cache=True)
-def _compute(mode: int, load: float, count: int, cpu: float) -> float:
-    """Return the compute cost of one server."""
+def below(ints: Integers, bound: int) -> int:
+    """Return a random whole number below a bound (SplitMix64); the generator's state lasts from slice to slice."""
+    z = np.uint64(ints[RANDOM]) + _GAMMA
+    ints[RANDOM] = np.int64(z)
+    z = (z ^ (z >> _S30)) * _MIX1
+    z = (z ^ (z >> _S27)) * _MIX2
+    z = z ^ (z >> _S31)
+    return int(np.int64(z >> _S33) % bound)
+
+
+@numba.njit(cache=True)
+def slot_of(station: Integers, dense: bool, user: int, server: int) -> int:
+    """Return the slot of a server in a user's list, −1 where it is not listed."""
+    if dense:
+        return server
+    for c in range(station.shape[1]):
+        if station[user, c] == server:
+            return c
+    return -1
+
+
+@numba.njit(cache=True)
+def plain(mode: int, load: float, count: int, cpu: float) -> float:
+    """Return the compute cost of a server where no deadline matters, which is a lower bound where one does."""
     if mode == OPTIMAL:
         return load * load / cpu
     if mode == EQUAL:
@@ -40,9 +186,112 @@ def _compute(mode: int, load: float, count: int, cpu: float) -> float:
 
 
 @numba.njit(cache=True)
+def lack(used: float, weight: float) -> float:
+    """Return the weighed excess of a server with so much of its CPU set aside."""
+    return weight * (used - 1.0 + STEP) if used > FULL else 0.0
+
+
+@numba.njit(cache=True)
+def more_than(count: int, limit: int, weight: float) -> float:
+    """Return the weighed excess of a server with so many users and a limit to them."""
+    return weight * (count - limit) if count > limit else 0.0
+
+
+@numba.njit(cache=True)
+def ratio(kind: int, more: float, size: float, rate: float) -> float:
+    """Return how soon a user's deadline matters: it does once this times the server's load (or x/F) exceeds 1."""
+    if kind == CLAMPED:
+        if more <= 0.0:
+            return 0.0
+        return more / size if size > 0.0 else np.inf
+    if kind == LATE:
+        if more < 0.0:
+            return -rate / more
+        return np.inf if more > 0.0 or rate > 0.0 else 0.0
+    return 0.0
+
+
+@numba.njit(cache=True)
+def value_with(
+    p: Instance, s: State, server: int, out: int, user: int, slot: int, load: float, count: int, steep: float
+) -> float:
+    """Return the exact cost of a server, opening left out, were `out` gone (−1: nobody) and `user` there (−1: nobody).
+
+    `load` and `count` are those after the change; `steep` is no less than the ratio of any user there.
+    """
+    cpu = s.servers[server, CPU]
+    simple = plain(p.mode, load, count, cpu)
+    if count == 0 or (p.kind not in (CLAMPED, LATE)):
+        return simple
+    start, n = s.counts[server, START], s.counts[server, COUNT]
+    if p.kind == LATE:
+        x = (load if p.mode == OPTIMAL else float(count)) / cpu
+        if x * steep <= 1.0:
+            return simple
+        late = 0.0
+        for e in range(n + 1):
+            i, c = user, slot
+            if e < n:
+                i = s.members[start + e]
+                c = s.users[i, SLOT]
+            if i >= 0 and i != out:
+                late += max(0.0, p.more[i, c] + p.sizes[i, 1] * x)
+        return float(simple + p.penalty * late)
+    if load * steep <= 1.0:
+        return simple
+    # Water filling. The rate at which the others share the rest of the CPU only falls as users are clamped, so those
+    # clamped are the ones whose ratio is above it, and need not be remembered.
+    rate, clamped = 1.0 / load if load > 0.0 else np.inf, -1
+    while True:
+        now, taken, total, cost = 0, 0.0, 0.0, 0.0
+        for e in range(n + 1):
+            i, c = user, slot
+            if e < n:
+                i = s.members[start + e]
+                c = s.users[i, SLOT]
+            if i < 0 or i == out:
+                continue
+            size, floor = p.sizes[i, 0], p.more[i, c]
+            if floor > 0.0 and (size == 0.0 or floor > rate * size):
+                now += 1
+                taken += floor
+                cost += size * size / floor
+            else:
+                total += size
+        if taken > FULL or (taken >= 1.0 and total > 0.0):
+            # The floors do not fit, and no shares meet all deadlines: those without floors are as good as any.
+            return simple
+        if now == clamped or total <= 0.0:
+            break
+        clamped, rate = now, (1.0 - taken) / total
+    if total > 0.0:
+        cost += total * total / (1.0 - taken)
+    return float(cost / cpu)
+
+
+@numba.njit(cache=True)
+def set_price(servers: FloatArray, counts: Integers, mode: int, server: int, opening: bool) -> None:
+    """Set the least cost of joining a server from its sums."""
+    count, load, cpu = counts[server, COUNT], servers[server, LOAD], servers[server, CPU]
+    servers[server, B] = servers[server, G] = 0.0
+    if count == 0 and not opening:
+        servers[server, A] = np.inf
+        return
+    first = plain(mode, load, count, cpu) - servers[server, VALUE]
+    if count + 1 > min(counts[server, CAPACITY], counts[server, LIMIT]):
+        first += servers[server, PLACE_WEIGHT]
+    if mode == OPTIMAL:
+        servers[server, B], servers[server, G] = 2.0 * load / cpu, 1.0 / cpu
+    elif mode == EQUAL:
+        first += load / cpu
+        servers[server, B] = (count + 1) / cpu
+    servers[server, A] = first
+
+
+@numba.njit(cache=True)
 def _loads(
-    size: FloatArray, part: FloatArray, most: IntArray, association: IntArray, m: int
-) -> tuple[FloatArray, IntArray, FloatArray, IntArray]:
+    size: FloatArray, part: FloatArray, most: Integers, association: Integers, m: int
+) -> tuple[FloatArray, Integers, FloatArray, Integers]:
     """Return load, count, CPU part taken and the largest count allowed, of each server."""
     load, used = np.zeros(m), np.zeros(m)
     count, limit = np.zeros(m, dtype=np.int64), np.full(m, size.size, dtype=np.int64)
@@ -60,12 +309,12 @@ def total_cost(
     cost: FloatArray,
     size: FloatArray,
     part: FloatArray,
-    most: IntArray,
+    most: Integers,
     cpu: FloatArray,
-    capacity: IntArray,
+    capacity: Integers,
     opening: float,
     mode: int,
-    association: IntArray,
+    association: Integers,
 ) -> float:
     """Return the cost of an association with only the servers in use open; infinite if it breaks a constraint."""
     m = cpu.size
@@ -75,207 +324,7 @@ def total_cost(
         total += cost[i, association[i]]
     for k in range(m):
         if count[k] > 0:
-            total += opening + _compute(mode, load[k], count[k], cpu[k])
+            total += opening + plain(mode, load[k], count[k], cpu[k])
             if count[k] > capacity[k] or count[k] > limit[k] or used[k] > FULL:
                 return np.inf
     return total
-
-
-@numba.njit(cache=True)
-def _limit(most: IntArray, association: IntArray, server: int) -> int:
-    """Return the largest count that the users on a server allow."""
-    least = association.size
-    for i in range(association.size):
-        if association[i] == server and most[i, server] < least:
-            least = most[i, server]
-    return least
-
-
-@numba.njit(cache=True)
-def _joining(
-    cost: FloatArray,
-    size: FloatArray,
-    part: FloatArray,
-    most: IntArray,
-    cpu: FloatArray,
-    capacity: IntArray,
-    mode: int,
-    load: FloatArray,
-    count: IntArray,
-    used: FloatArray,
-    limit: IntArray,
-    user: int,
-    server: int,
-) -> float:
-    """Return what the cost gains when a user joins a server; infinite where it does not fit."""
-    if count[server] >= capacity[server] or used[server] + part[user, server] > FULL:
-        return np.inf
-    if count[server] + 1 > min(limit[server], most[user, server]):
-        return np.inf
-    with_it = _compute(mode, load[server] + size[user], count[server] + 1, cpu[server])
-    return float(cost[user, server] + with_it - _compute(mode, load[server], count[server], cpu[server]))
-
-
-@numba.njit(cache=True)
-def _descend(
-    cost: FloatArray,
-    size: FloatArray,
-    part: FloatArray,
-    most: IntArray,
-    cpu: FloatArray,
-    capacity: IntArray,
-    mode: int,
-    is_open: BoolArray,
-    association: IntArray,
-    gain_needed: float,
-) -> None:
-    """Shift users to their best server and swap pairs until neither helps; `association` is changed in place."""
-    n, m = cost.shape
-    load, count, used, limit = _loads(size, part, most, association, m)
-    improved = True
-    while improved:
-        improved = False
-        for i in range(n):
-            k, s = association[i], size[i]
-            leave = (
-                _compute(mode, load[k] - s, count[k] - 1, cpu[k])
-                - _compute(mode, load[k], count[k], cpu[k])
-                - cost[i, k]
-            )
-            best, target = -gain_needed, -1
-            for h in range(m):
-                if h == k or not is_open[h]:
-                    continue
-                change = leave + _joining(cost, size, part, most, cpu, capacity, mode, load, count, used, limit, i, h)
-                if change < best:
-                    best, target = change, h
-            if target >= 0:
-                association[i] = target
-                load[k] -= s
-                load[target] += s
-                used[k] -= part[i, k]
-                used[target] += part[i, target]
-                count[k] -= 1
-                count[target] += 1
-                if mode == EQUAL:
-                    limit[k] = _limit(most, association, k)
-                    limit[target] = min(limit[target], most[i, target])
-                improved = True
-        for i in range(n):
-            for j in range(i + 1, n):
-                k, h = association[i], association[j]
-                if k == h or not np.isfinite(cost[i, h]) or not np.isfinite(cost[j, k]):
-                    continue
-                if used[k] - part[i, k] + part[j, k] > FULL or used[h] - part[j, h] + part[i, h] > FULL:
-                    continue
-                if most[j, k] < count[k] or most[i, h] < count[h]:
-                    continue
-                step = size[j] - size[i]
-                change = cost[i, h] - cost[i, k] + cost[j, k] - cost[j, h]
-                change += _compute(mode, load[k] + step, count[k], cpu[k]) - _compute(mode, load[k], count[k], cpu[k])
-                change += _compute(mode, load[h] - step, count[h], cpu[h]) - _compute(mode, load[h], count[h], cpu[h])
-                if change < -gain_needed:
-                    association[i], association[j] = h, k
-                    load[k] += step
-                    load[h] -= step
-                    used[k] += part[j, k] - part[i, k]
-                    used[h] += part[i, h] - part[j, h]
-                    if mode == EQUAL:
-                        limit[k], limit[h] = _limit(most, association, k), _limit(most, association, h)
-                    improved = True
-
-
-@numba.njit(cache=True)
-def _evacuate(
-    cost: FloatArray,
-    size: FloatArray,
-    part: FloatArray,
-    most: IntArray,
-    cpu: FloatArray,
-    capacity: IntArray,
-    mode: int,
-    is_open: BoolArray,
-    association: IntArray,
-    server: int,
-) -> bool:
-    """Move all users of a server to the others at least cost; return whether they fit."""
-    n, m = cost.shape
-    load, count, used, limit = _loads(size, part, most, association, m)
-    for i in range(n):
-        if association[i] != server:
-            continue
-        best, target = np.inf, -1
-        for h in range(m):
-            if h == server or not is_open[h]:
-                continue
-            change = _joining(cost, size, part, most, cpu, capacity, mode, load, count, used, limit, i, h)
-            if change < best:
-                best, target = change, h
-        if target < 0:
-            return False
-        association[i] = target
-        load[target] += size[i]
-        count[target] += 1
-        used[target] += part[i, target]
-        limit[target] = min(limit[target], most[i, target])
-    return True
-
-
-@numba.njit(cache=True)
-def search(
-    cost: FloatArray,
-    size: FloatArray,
-    part: FloatArray,
-    most: IntArray,
-    cpu: FloatArray,
-    capacity: IntArray,
-    opening: float,
-    max_open: int,
-    mode: int,
-    association: IntArray,
-    iterations: int,
-    seed: int,
-) -> tuple[IntArray, float]:
-    """Return the best association found by iterated local search from a feasible one, and its cost.
-
-    Each iteration disturbs the incumbent (closes, opens or exchanges servers, or sends a few users elsewhere),
-    descends, and keeps the result where it is better.
-    """
-    np.random.seed(seed)
-    n, m = cost.shape
-    best = association.copy()
-    best_cost = total_cost(cost, size, part, most, cpu, capacity, opening, mode, best)
-    gain_needed = LEAST_GAIN * abs(best_cost) if np.isfinite(best_cost) else 0.0
-    is_open = np.zeros(m, dtype=np.bool_)
-    for iteration in range(iterations + 1):
-        trial = best.copy()
-        is_open[:] = False
-        for i in range(n):
-            is_open[trial[i]] = True
-        n_open = is_open.sum()
-        if iteration > 0:
-            kind = np.random.randint(4)
-            if (kind == 0 or kind == 2) and n_open > 1:
-                servers = np.where(is_open)[0]
-                closing = servers[np.random.randint(servers.size)]
-                if kind == 2 and n_open < m:
-                    closed = np.where(~is_open)[0]
-                    is_open[closed[np.random.randint(closed.size)]] = True
-                is_open[closing] = False
-                if not _evacuate(cost, size, part, most, cpu, capacity, mode, is_open, trial, closing):
-                    continue
-            elif kind == 1 and n_open < max_open:
-                closed = np.where(~is_open)[0]
-                is_open[closed[np.random.randint(closed.size)]] = True
-            else:
-                for _ in range(2 + np.random.randint(4)):
-                    i, h = np.random.randint(n), np.random.randint(m)
-                    if is_open[h] and np.isfinite(cost[i, h]):
-                        trial[i] = h
-                if not np.isfinite(total_cost(cost, size, part, most, cpu, capacity, opening, mode, trial)):
-                    continue
-        _descend(cost, size, part, most, cpu, capacity, mode, is_open, trial, gain_needed)
-        value = total_cost(cost, size, part, most, cpu, capacity, opening, mode, trial)
-        if value < best_cost - gain_needed:
-            best, best_cost = trial, value
-    return best, best_cost

@@ -1,0 +1,231 @@
+"""From a problem to the instance of the compiled search: all pairs where they are few, else a list for each user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dtopt.channel import row_blocks
+from solvers.local_search.kernel import CLAMPED, EQUAL, FITTING, FIXED, LATE, LIMITED, OPTIMAL, PLAIN, Instance
+
+if TYPE_CHECKING:
+    from dtopt.arrays import FloatArray
+    from dtopt.problem import Placement
+    from solvers.local_search.kernel import Integers
+
+__all__ = ["CANDIDATES", "DENSE_PAIRS", "Lists", "lists_of"]
+
+#: Up to so many pairs of user and server every user may be on every server.
+DENSE_PAIRS = 200_000
+#: Servers in a user's list above that.
+CANDIDATES = 20
+#: Servers near each server, at most.
+NEAR = 32
+#: Users by whose costs servers are compared where all pairs are listed.
+SAMPLE = 64
+
+_MODES = {"fixed": FIXED, "equal": EQUAL, "optimal": OPTIMAL}
+
+
+@dataclass(frozen=True, eq=False)
+class Lists:
+    """An instance of the compiled search.
+
+    Parameters
+    ----------
+    instance : Instance
+    cpu, capacity : ndarray, shape (M,)
+    order : ndarray of int, shape (N,), or None
+        Which user each of the instance's is: neighbours follow each other, so that they are near in memory too.
+    """
+
+    instance: Instance
+    cpu: FloatArray
+    capacity: Integers
+    order: Integers | None
+
+
+def lists_of(problem: Placement, width: int | None = None) -> Lists:
+    """Return the instance of a problem, with lists of `width` servers (or as many as its size suggests).
+
+    Where latencies come from a channel a list holds the servers nearest by wire to the user's access station, else
+    those of least latency. A user that none of them can serve gets others that can.
+    """
+    n, m = problem.n_users, problem.n_stations
+    if width is None:
+        width = m if n * m <= DENSE_PAIRS else CANDIDATES
+    dense = width >= m
+    users = np.arange(n)
+    if dense:
+        station = np.ascontiguousarray(np.broadcast_to(np.arange(m, dtype=np.int32), (n, m)))
+        near = None
+    elif problem.network.channel is not None and problem.sharing != "fixed":
+        order = _nearest_stations(problem, max(width, NEAR + 1))
+        users = np.argsort(problem.network.access_station, kind="stable")
+        station = order[problem.network.access_station[users], :width]
+        near = order[:, 1:]
+    else:
+        station = _cheapest(problem, width)
+        near = None
+    kind = _kind(problem)
+    cost, more = _all_pairs(problem, users, station, kind)
+    if not dense:
+        _serve_stranded(problem, users, station, cost, more, kind)
+    instance = Instance(
+        station=station,
+        cost=cost,
+        more=more,
+        sizes=_sizes(problem, kind)[users],
+        near=near if near is not None else near_servers(station, cost, m),
+        opening=float(problem.opening_cost),
+        penalty=float(problem.user_weight * problem.deadline_penalty),
+        max_open=int(problem.max_open),
+        mode=_MODES[problem.sharing],
+        kind=kind,
+        dense=dense,
+    )
+    stations = problem.network.stations
+    return Lists(
+        instance,
+        np.array(stations.cpu_hz),
+        np.where(problem.server_allowed, stations.capacity, 0),
+        users if near is not None else None,
+    )
+
+
+def _nearest_stations(problem: Placement, width: int) -> Integers:
+    """Return for each station the servers nearest to it by wire, itself first."""
+    m = problem.n_stations
+    closed = ~problem.server_allowed | (problem.network.stations.capacity == 0)
+    order = np.full((m, width), -1, dtype=np.int32)
+    for start, stop in row_blocks(m, m):
+        stations = np.arange(start, stop)
+        distance = problem.network.station_distance(stations[:, None], np.arange(m)[None, :])
+        distance[:, closed] = np.inf
+        # A station at its own place comes first even among others at no distance.
+        distance[stations - start, stations] = np.where(closed[stations], np.inf, -1.0)
+        width = min(width, m)
+        some = np.argpartition(distance, width - 1, axis=1)[:, :width]
+        by_distance = np.argsort(np.take_along_axis(distance, some, axis=1), axis=1, kind="stable")
+        order[start:stop, :width] = np.take_along_axis(some, by_distance, axis=1)
+    return order
+
+
+def _cheapest(problem: Placement, width: int) -> Integers:
+    """Return for each user the servers of least latency, were it alone there."""
+    n, m = problem.n_users, problem.n_stations
+    station = np.empty((n, width), dtype=np.int32)
+    servers = np.arange(m)[None, :]
+    for start, stop in row_blocks(n, m):
+        users = np.arange(start, stop)[:, None]
+        latency = _alone(problem, users, servers)
+        some = np.argpartition(latency, width - 1, axis=1)[:, :width]
+        order = np.argsort(np.take_along_axis(latency, some, axis=1), axis=1, kind="stable")
+        station[start:stop] = np.take_along_axis(some, order, axis=1)
+    return station
+
+
+def _alone(problem: Placement, users: Integers, servers: Integers) -> FloatArray:
+    """Return the latency of pairs by themselves, infinite where they are not allowed."""
+    latency = problem.transfer_latency(users, servers)
+    share = problem.demand(users, servers) if problem.sharing == "fixed" else problem.network.stations.cpu_hz[servers]
+    latency = latency + problem.load_cycles[users] / share
+    return np.where(problem.pair_allowed(users, servers), latency, np.inf)
+
+
+def _kind(problem: Placement) -> int:
+    """Return what must be known of pairs beside their costs."""
+    if problem.sharing == "fixed":
+        return FITTING
+    if problem.deadlines_bind:
+        return CLAMPED if problem.sharing == "optimal" else LIMITED
+    soft = problem.deadline == "soft" and bool(np.isfinite(problem.network.users.deadline_s).any())
+    return LATE if soft else PLAIN
+
+
+def _pairs(problem: Placement, users: Integers, station: Integers, kind: int) -> tuple[FloatArray, FloatArray]:
+    """Return `cost` and `more` of an instance for some users and the servers in their lists."""
+    users, servers = users[:, None], np.maximum(station, 0)
+    cpu = problem.network.stations.cpu_hz[servers]
+    allowed = (station >= 0) & problem.pair_allowed(users, servers)
+    latency = problem.transfer_latency(users, servers)
+    more = np.zeros(station.shape)
+    if kind == FITTING:
+        share = problem.demand(users, servers)
+        latency = latency + problem.load_cycles[users] / share
+        more = share / cpu
+        if problem.deadline == "soft":
+            late = problem.deadline_transfer_latency(users, servers) + problem.deadline_cycles[users] / share
+            excess = np.maximum(0.0, late - problem.network.users.deadline_s[users])
+            latency = latency + problem.deadline_penalty * excess
+    elif kind == CLAMPED:
+        more = problem.compute_floor(users, servers) / cpu
+    elif kind == LIMITED:
+        with np.errstate(divide="ignore"):
+            together = np.floor(cpu * (1.0 + 1e-12) / problem.compute_floor(users, servers))
+        more = np.minimum(together, problem.n_users)
+    elif kind == LATE:
+        more = problem.deadline_transfer_latency(users, servers) - problem.network.users.deadline_s[users]
+    return np.where(allowed, problem.user_weight * latency, np.inf), np.where(allowed, more, 0.0)
+
+
+def _all_pairs(problem: Placement, users: Integers, station: Integers, kind: int) -> tuple[FloatArray, FloatArray]:
+    """Return `cost` and `more` for all users, in blocks of them to bound memory."""
+    n, width = station.shape
+    cost = np.empty(station.shape)
+    more = np.empty(station.shape if kind != PLAIN else (0, 0))
+    for start, stop in row_blocks(n, width):
+        block = _pairs(problem, users[start:stop], station[start:stop], kind)
+        cost[start:stop] = block[0]
+        if kind != PLAIN:
+            more[start:stop] = block[1]
+    return cost, more
+
+
+def _serve_stranded(
+    problem: Placement, users: Integers, station: Integers, cost: FloatArray, more: FloatArray, kind: int
+) -> None:
+    """Give users that no server of their list can serve a list of those that can."""
+    stranded = np.flatnonzero(~np.isfinite(cost).any(axis=1))
+    servers = np.arange(problem.n_stations)[None, :]
+    for start, stop in row_blocks(stranded.size, problem.n_stations):
+        rows = stranded[start:stop]
+        latency = _alone(problem, users[rows, None], servers)
+        station[rows] = np.argsort(latency, axis=1, kind="stable")[:, : station.shape[1]]
+        cost[rows], block = _pairs(problem, users[rows], station[rows], kind)
+        if kind != PLAIN:
+            more[rows] = block
+
+
+def _sizes(problem: Placement, kind: int) -> FloatArray:
+    """Return the size of each user, and how fast it is late with the load or count of its server."""
+    sizes = np.zeros((problem.n_users, 2))
+    worth = problem.user_weight
+    if problem.sharing == "optimal":
+        sizes[:, 0] = np.sqrt(worth) * problem.root_load
+    elif problem.sharing == "equal":
+        sizes[:, 0] = worth * problem.load_cycles
+    if kind == LATE:
+        sizes[:, 1] = problem.deadline_cycles
+        if problem.sharing == "optimal":
+            np.divide(sizes[:, 1], sizes[:, 0], out=sizes[:, 1], where=sizes[:, 0] > 0)
+    return sizes
+
+
+def near_servers(station: Integers, cost: FloatArray, m: int) -> Integers:
+    """Return for each server those whose costs to some users are most alike; ends in −1."""
+    users = np.unique(np.linspace(0, cost.shape[0] - 1, min(cost.shape[0], max(SAMPLE, 4 * m))).astype(np.int64))
+    column = np.full((users.size, m), np.inf)
+    np.put_along_axis(column, np.maximum(station[users], 0).astype(np.int64), cost[users], axis=1)
+    finite = np.isfinite(column)
+    # A pair that is not listed counts as a little dearer than the dearest.
+    column = np.where(finite, column, 1.1 * column[finite].max() if finite.any() else 1.0)
+    near = np.full((m, max(1, min(NEAR, m - 1))), -1, dtype=np.int32)
+    for k in range(m):
+        gap = np.abs(column - column[:, k : k + 1]).sum(axis=0)
+        gap[k] = np.inf
+        order = np.argsort(gap, kind="stable")[: min(NEAR, m - 1)]
+        near[k, : order.size] = order
+    return near
