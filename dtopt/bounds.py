@@ -25,6 +25,8 @@ from dtopt.utility_dual import MOST_PAIRS as UTILITY_PAIRS
 from dtopt.utility_segments import ServerUtility
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dtopt.problem import Problem
 
 __all__ = ["MOST_PAIRS", "SLACK", "dual_bound"]
@@ -39,12 +41,14 @@ SPLIT_PAIRS, ACCURACY = 50_000, 1e-6
 SLACK = 1e-10
 
 
-def dual_bound(problem: Problem) -> float:
+def dual_bound(problem: Problem, stop: Callable[[], bool] | None = None) -> float:
     """Return a proven bound on the optimum: a lower bound for P1, an upper bound for P2.
 
     Parameters
     ----------
     problem : Placement or Migration
+    stop : callable, optional
+        Asked now and then for a large P1: once it says so, the bound is the best so far.
 
     Returns
     -------
@@ -60,7 +64,7 @@ def dual_bound(problem: Problem) -> float:
         # Numba takes longer to import than many a run, so its modules wait until they are needed.
         from dtopt.wired_dual import wired_bound
 
-        wired = wired_bound(problem)
+        wired = wired_bound(problem, stop)
         if wired is not None:
             bound = wired.value + problem.constant_cost
             return bound - SLACK * abs(bound)

@@ -22,7 +22,7 @@ __all__ = ["DEFAULT_SOLVER", "GROUP", "Solver", "SolverInfo", "load_solver", "so
 #: The entry-point group that solvers are found by, in any installed package.
 GROUP = "dtopt.solvers"
 #: What `solve` uses where no solver is named.
-DEFAULT_SOLVER = "greedy"
+DEFAULT_SOLVER = "auto"
 
 
 class Solver(Protocol):

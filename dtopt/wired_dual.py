@@ -11,6 +11,8 @@ from dtopt.price_ascent import Start, climb, even_price
 from dtopt.wired import listed, settle, start_radius, wired_pairs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dtopt.arrays import FloatArray
     from dtopt.price_kernel import Columns
     from dtopt.problem import Placement
@@ -51,16 +53,22 @@ class WiredBound:
     pairs: WiredPairs
 
 
-def wired_bound(problem: Placement) -> WiredBound | None:
+def wired_bound(problem: Placement, stop: Callable[[], bool] | None = None) -> WiredBound | None:
     """Return the bound of a problem of any size, or None where pairs are not made of wired distances.
 
     The memory is that of some dozens of pairs for each user and of a matrix of stations by stations.
+
+    Parameters
+    ----------
+    problem : Placement
+    stop : callable, optional
+        Asked between temperatures: once it says so, the bound is that of the prices so far.
     """
     pairs = wired_pairs(problem)
-    return None if pairs is None else _bound(pairs)
+    return None if pairs is None else _bound(pairs, stop or (lambda: False))
 
 
-def _bound(pairs: WiredPairs) -> WiredBound:
+def _bound(pairs: WiredPairs, stop: Callable[[], bool]) -> WiredBound:
     n, m = pairs.base.size, pairs.cpu.size
     radius = start_radius(pairs, CANDIDATES)
     columns = listed(pairs, radius)
@@ -80,21 +88,26 @@ def _bound(pairs: WiredPairs) -> WiredBound:
     useful[2 * m : 3 * m] = pairs.demand.size > 0
     useful[-1] = pairs.max_open < m
     start = Start.of(serve + even * pairs.root_load, even, pairs.opening, useful)
-    prices, temperatures = start.prices, TEMPERATURES
+    prices = start.prices
+    temperatures: tuple[float, ...] = TEMPERATURES
     if n >= SAMPLED_USERS:
-        sample = _bound(_sampled(pairs))
+        sample = _bound(_sampled(pairs), stop)
         if np.isfinite(sample.value):
             prices, temperatures = _prices_of_all(pairs, columns, sample.prices), TEMPERATURES[1:]
     state = np.zeros(m, dtype=np.int64)
     best = WiredBound(-np.inf, prices, np.zeros(m), pairs)
     has_floor = pairs.cycles.size > 0 and pairs.demand.size == 0
     for _ in range(ROUNDS):
-        hoped, prices = climb(columns, state, start, prices, temperatures, iterations=ITERATIONS)
+        hoped = -np.inf
+        for temperature in temperatures:
+            if stop():
+                break
+            hoped, prices = climb(columns, state, start, prices, (temperature,), iterations=ITERATIONS)
         value, magnitude, server, reach = settle(pairs, prices, radius, has_floor)
         proven = value - ROUNDING * magnitude
         if proven > best.value:
             best = WiredBound(proven, prices, server, pairs)
-        if hoped - value <= WORTHWHILE * abs(hoped) or not (reach > radius).any():
+        if stop() or hoped - value <= WORTHWHILE * abs(hoped) or not (reach > radius).any():
             break
         radius, temperatures = reach, TEMPERATURES[-2:]
         columns = listed(pairs, radius)

@@ -1,4 +1,4 @@
-"""`local-search`: iterated local search for P1, from tens of users to a million."""
+"""`local-search`: iterated local search, for P1 from tens of users to a million, and for P2."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.errors import InputError, UnsupportedProblemError
-from dtopt.problem import Placement
+from dtopt.problem import Migration, Placement
+from dtopt.result import Status
 from dtopt.run import Run, Stopped
 from dtopt.stop import MaxRuntime
 from solvers import greedy
@@ -28,6 +29,10 @@ __all__ = ["solve"]
 
 #: Without another limit the search ends after so many iterations without improvement, and so many more per server.
 PATIENCE, PATIENCE_PER_SERVER = 500, 100
+#: Pairs of user and server that the dense matrices of P2 are made for.
+MOST_PAIRS = 2_000_000
+#: Pairs of users that may be looked at between two looks at the clock in P2, where an iteration looks at most of them.
+SWAPS = 60_000
 #: Iterations to find a feasible association in, as a part of the patience.
 REPAIRS = 0.2
 
@@ -49,26 +54,31 @@ def solve(
     Iterations count attempts to close or open too. Where nothing else stops it the search ends after 500 iterations
     without improvement, and 100 more for each server.
 
+    P2: starts from `greedy` and from staying; an iteration sends a few users elsewhere, then users shift and swap while
+    that pays, by exact utilities.
+
     Parameters
     ----------
-    problem : Placement
+    problem : Placement or Migration
     time_limit, seed, stop, on_incumbent
         See `dtopt.solve`.
     workers : int
-        Processes that search with seeds of their own; the best association of all is returned.
+        Processes that search with seeds of their own; the best association of all is returned (P1).
 
     Raises
     ------
     UnsupportedProblemError
-        For a migration problem.
+        For a migration problem of more pairs of user and server than its matrices are made for.
     """
-    if not isinstance(problem, Placement):
-        raise UnsupportedProblemError("local-search takes placement problems")
+    if not isinstance(problem, Placement) and problem.n_users * problem.n_stations > MOST_PAIRS:
+        raise UnsupportedProblemError(f"local-search takes up to {MOST_PAIRS:,} pairs of user and server in P2")
     if workers < 1:
         raise InputError(f"must be >= 1, got {workers}", where="workers")
     # Here and not above: importing Numba takes longer than many a run of other solvers.
-    from solvers.local_search.driver import compile_kernels
-
+    if isinstance(problem, Placement):
+        from solvers.local_search.driver import compile_kernels
+    else:
+        from solvers.local_search.utility import compile_kernels
     compile_kernels()
     run = Run(
         problem,
@@ -82,11 +92,15 @@ def solve(
     with run:
         if not run.settled and not run.should_stop():
             with suppress(Stopped):
-                _solve(run, problem, workers)
+                if isinstance(problem, Migration):
+                    _search_migration(run, problem)
+                else:
+                    assert isinstance(problem, Placement)  # noqa: S101 - the two problems there are
+                    _solve(run, problem, workers)
     return run.result()
 
 
-solve.problems = ("placement",)  # type: ignore[attr-defined]
+solve.problems = ("placement", "migration")  # type: ignore[attr-defined]
 
 
 def _solve(run: Run, problem: Placement, workers: int) -> None:
@@ -164,3 +178,31 @@ def _fall_back(run: Run, problem: Placement, search: Search) -> None:
     run.offer(first.solution)
     if search.knows(first.solution.association):
         search.start(first.solution.association)
+
+
+def _search_migration(run: Run, problem: Migration) -> None:
+    from dtopt.utility_segments import ServerUtility
+    from solvers.local_search.utility import UtilitySearch
+
+    if (problem.previous >= 0).all():
+        run.offer(problem.previous)
+    first = greedy.solve(problem, time_limit=run.seconds_left, seed=run.seed)
+    if first.solution is not None:
+        run.offer(first.solution)
+    if first.status is Status.INTERRUPTED:
+        # The run inside has taken the interrupt for its own.
+        raise KeyboardInterrupt
+    if run.solution is None:
+        return
+    search = UtilitySearch.of(ServerUtility.of(problem))
+    patience = PATIENCE + PATIENCE_PER_SERVER * problem.n_stations
+    step = max(1, SWAPS // problem.n_users**2)
+    improved_at = 0
+    while run.iterations - improved_at < patience:
+        run.check()
+        before = run.evaluation
+        # The seed of each slice follows from the iterations done, so that slices do not repeat each other.
+        run.offer(search.improve(run.solution.association, step, run.seed + 7919 * run.iterations))
+        run.iterations += step
+        if run.evaluation is not before:
+            improved_at = run.iterations

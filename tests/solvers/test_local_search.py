@@ -261,8 +261,23 @@ def test_workers_are_no_worse_than_one():
     assert two.objective <= one.objective
 
 
-def test_what_it_does_not_take_is_said():
-    with pytest.raises(UnsupportedProblemError, match="placement problems"):
+def test_what_it_does_not_take_is_said(monkeypatch):
+    monkeypatch.setattr(local_search, "MOST_PAIRS", 5)
+    with pytest.raises(UnsupportedProblemError, match="in P2"):
         local_search.solve(tiny_problem(1, kind="migration"))
     with pytest.raises(InputError, match="workers"):
         local_search.solve(tiny_problem(1), workers=0)
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_migrations_end_at_the_optimum_on_tiny_instances(sharing):
+    found = 0
+    for seed in range(12):
+        problem = tiny_problem(seed, kind="migration", sharing=sharing, capacities=seed % 2 == 0)
+        best, _ = brute_force(problem)
+        result = local_search.solve(problem, seed=seed)
+        if best is None or result.solution is None:
+            continue
+        assert result.objective <= best * (1 + 1e-9)
+        found += result.objective == pytest.approx(best, rel=1e-9)
+    assert found >= 8

@@ -1,0 +1,140 @@
+"""`auto`: the solver to use when none is named; picks by size and time, and always brings a proven bound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dtopt.bounds import dual_bound
+from dtopt.problem import Placement
+from dtopt.result import Status
+from dtopt.run import Run
+from dtopt.stop import Never
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dtopt.problem import Problem
+    from dtopt.result import Incumbent, Result
+    from dtopt.solution import Solution
+    from dtopt.stop import Progress, StoppingCriterion
+
+__all__ = ["solve"]
+
+#: Up to this many pairs of user and server the exact solver has the whole time.
+EXACT_PAIRS = {"placement": 20_000, "migration": 2_000_000}
+#: Up to this many it may close the gap that local search, with this part of the time, has left.
+CLOSED_PAIRS, FIRST_PART = 200_000, 0.3
+#: What the dual bound takes, s for each user, and the least part of the time that local search has before it.
+BOUND_SECONDS, LEAST_PART = 4e-4, 0.4
+#: Without a limit the run ends after so much time, s.
+DEFAULT_SECONDS = 60.0
+
+
+def solve(
+    problem: Problem,
+    *,
+    time_limit: float | None = None,
+    seed: int = 0,
+    stop: StoppingCriterion | None = None,
+    on_incumbent: Callable[[Incumbent, Solution], None] | None = None,
+) -> Result:
+    """Pick a method by size and time, and return an incumbent with a proven bound.
+
+    Small problems go to `exact`. Larger placements go to `local-search` first, with the dual bound as certificate, and
+    the time left to `exact` where that may close the gap. Migrations too large for `exact` go to `greedy`. Without any
+    limit the run ends after 60 s.
+
+    Parameters
+    ----------
+    problem : Placement or Migration
+    time_limit, seed, stop, on_incumbent
+        See `dtopt.solve`.
+    """
+    if time_limit is None and stop is None:
+        time_limit = DEFAULT_SECONDS
+    _compile(problem)
+    run = Run(problem, "auto", seed=seed, stop=stop, time_limit=time_limit, on_incumbent=on_incumbent)
+    with run:
+        if not run.settled and not run.should_stop():
+            _search(run, problem)
+    return run.result()
+
+
+def _compile(problem: Problem) -> None:
+    """Compile what may be used before the clock starts: it is part of installing solvers, not of any run."""
+    if isinstance(problem, Placement):
+        from solvers.local_search.driver import compile_kernels
+    else:
+        from solvers.local_search.utility import compile_kernels
+    compile_kernels()
+
+
+def _search(run: Run, problem: Problem) -> None:
+    from solvers import exact, greedy, local_search
+
+    pairs = problem.n_users * problem.n_stations
+    if pairs <= EXACT_PAIRS[problem.kind]:
+        _hand_over(run, exact.solve)
+        return
+    if not isinstance(problem, Placement):
+        _hand_over(run, greedy.solve)
+        if not run.settled:
+            run.offer_bound(dual_bound(problem))
+        return
+    part = FIRST_PART
+    if pairs > CLOSED_PAIRS:
+        part = max(LEAST_PART, 1.0 - BOUND_SECONDS * problem.n_users / max(run.seconds_left, 1e-9))
+    _hand_over(run, local_search.solve, part)
+    if run.settled:
+        return
+    run.offer_bound(dual_bound(problem, run.should_stop))
+    if pairs <= CLOSED_PAIRS and not run.should_stop():
+        _hand_over(run, exact.solve)
+
+
+def _hand_over(run: Run, method: Callable[..., Result], part: float = 1.0) -> None:
+    """Let another solver work for a part of the time left, and take over all that it finds and proves."""
+    result = method(
+        run.problem,
+        seed=run.seed,
+        stop=_Within(run, part),
+        on_incumbent=lambda step, solution: _take(run, solution),
+    )
+    run.iterations += result.iterations
+    run.details.setdefault("methods", []).append(result.solver)
+    if result.solution is not None:
+        run.offer(result.solution)
+    if result.bound is not None:
+        run.offer_bound(result.bound)
+    if result.status is Status.INTERRUPTED:
+        # The run inside has taken the interrupt for its own.
+        raise KeyboardInterrupt
+    if result.status is Status.INFEASIBLE:
+        run.infeasible(result.message)
+
+
+def _take(run: Run, solution: Solution) -> None:
+    run.offer(solution)
+
+
+class _Within(Never):
+    """Stops a run inside another when that should stop, or its part of the time is over."""
+
+    def __init__(self, run: Run, part: float) -> None:
+        self.run = run
+        left = run.seconds_left
+        self.end = run.elapsed_s + (part * left if np.isfinite(left) else left)
+
+    def __call__(self, progress: Progress) -> bool:
+        """Return whether it should stop."""
+        return self.run.elapsed_s >= self.end or self.run.should_stop()
+
+    def seconds_left(self, elapsed_s: float) -> float:
+        """Return the time left, s."""
+        return max(0.0, min(self.end - self.run.elapsed_s, self.run.seconds_left))
+
+    def target_gap(self) -> float:
+        """Return the gap asked of the outer run."""
+        return self.run.stop.target_gap()
