@@ -86,7 +86,7 @@ class Run:
         self._on_incumbent = on_incumbent
         self._libraries = ("numpy", *libraries)
         self._trace: list[Incumbent] = []
-        self._improved_at = 0
+        self.improved_at = 0
         self._status: Status | None = None
         self._message = ""
         self._started = time.perf_counter()
@@ -96,15 +96,15 @@ class Run:
     # --- the block ------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Run:
-        conflict = obvious_conflict(self.problem)
-        if conflict:
-            self.infeasible(conflict)
+        self._look_for_conflict(structural=False)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         self._ended = (time.perf_counter() - self._started, time.process_time() - self._cpu_started)
+        if error is None or isinstance(error, Stopped):
+            self.check_feasibility()
         if isinstance(error, KeyboardInterrupt):
             self._status, self._message = Status.INTERRUPTED, "interrupted; the best solution so far is kept"
             return True
@@ -132,7 +132,7 @@ class Run:
             self.evaluation = evaluation
             step = Incumbent(self.elapsed_s, evaluation.objective)
             self._trace.append(step)
-            self._improved_at = self.iterations
+            self.improved_at = self.iterations
             if self._on_incumbent is not None:
                 self._on_incumbent(step, self.solution)
         return evaluation
@@ -147,6 +147,20 @@ class Run:
     def infeasible(self, message: str) -> None:
         """Record that the problem is proven to have no feasible solution, and why."""
         self._status, self._message = Status.INFEASIBLE, message
+
+    def check_feasibility(self) -> bool:
+        """Look for a proof of infeasibility while there is no solution; return whether infeasibility is proven.
+
+        Also done at the end of each run without a solution: the checks would cost most runs more than their search.
+        """
+        if self.solution is None and not self.settled:
+            self._look_for_conflict(structural=True)
+        return self.settled
+
+    def _look_for_conflict(self, *, structural: bool) -> None:
+        conflict = obvious_conflict(self.problem, structural=structural)
+        if conflict:
+            self.infeasible(conflict)
 
     def finish(self, status: Status, message: str = "") -> None:
         """Record how the run ended where `result` cannot tell by itself."""
@@ -173,7 +187,7 @@ class Run:
         """Return whether the stopping criterion is met."""
         elapsed = self.elapsed_s
         last = self._trace[-1].time_s if self._trace else 0.0
-        since = self.iterations - self._improved_at
+        since = self.iterations - self.improved_at
         return self.stop(Progress(elapsed, self.iterations, since, elapsed - last, self.gap))
 
     def check(self) -> None:

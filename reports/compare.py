@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BOUND_PAIRS", "affordable_bound", "compare"]
 
-#: Above this many pairs of user and station `compare` leaves `dual_bound` out: it takes some 60 µs for each pair.
-BOUND_PAIRS = 250_000
+#: Above this many pairs of user and station `compare` leaves `dual_bound` out, since it would take more than seconds.
+BOUND_PAIRS = {"placement": 2_000_000, "migration": 250_000}
 
 
 def compare(
@@ -164,7 +164,7 @@ def _takes(solver: str, problem: Problem) -> bool:
 
 def affordable_bound(problem: Problem) -> float | None:
     """Return the dual bound, None where there is none or the instance is so large that it would take minutes."""
-    if problem.n_users * problem.n_stations > BOUND_PAIRS:
+    if problem.n_users * problem.n_stations > BOUND_PAIRS[problem.kind]:
         return None
     bound = dual_bound(problem)
     return bound if math.isfinite(bound) else None

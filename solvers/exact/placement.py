@@ -67,6 +67,8 @@ class PlacementSearch:
         if self.settled():
             return
         if run.solution is None:
+            if run.check_feasibility():
+                return
             first = greedy.solve(self.problem, time_limit=run.seconds_left, seed=run.seed)
             if first.solution is not None:
                 run.offer(first.solution)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.errors import InputError, UnsupportedProblemError
+from dtopt.price_dual import PriceDual
 from dtopt.problem import Migration, Placement
 from dtopt.result import Status
 from dtopt.run import Run, Stopped
-from dtopt.stop import MaxRuntime
+from dtopt.stop import MaxRuntime, Never
 from solvers import greedy
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ PATIENCE, PATIENCE_PER_SERVER = 500, 100
 MOST_PAIRS = 2_000_000
 #: Pairs of users that may be looked at between two looks at the clock in P2, where an iteration looks at most of them.
 SWAPS = 60_000
+#: Under a limit of any kind the patience is so many times as long.
+LIMITED = 20
+#: A small problem is begun anew after so many iterations without improvement, and so many more per server.
+ROUND_PATIENCE, ROUND_PATIENCE_PER_SERVER = 50, 10
 #: Iterations to find a feasible association in, as a part of the patience.
 REPAIRS = 0.2
 
@@ -48,11 +53,13 @@ def solve(
 ) -> Result:
     """Search around the best association for better ones: shifts, swaps, ejections, opening and closing servers.
 
-    Users are placed at least marginal cost with all servers open, then servers are closed while that pays. An
-    iteration closes a server, opens one, does both, or moves some users at random; descends with the users near there;
-    and keeps the result if it is better. Costs are exact under every sharing policy and for hard and soft deadlines.
+    Users are placed by the prices of the dual bound, later and in large problems at least marginal cost with all
+    servers open, which are then closed while that pays. An iteration closes a server, opens one, does both, or moves
+    some users at random; descends with the users near there; and keeps the result if it is better. Costs are exact
+    under every sharing policy and for hard and soft deadlines.
     Iterations count attempts to close or open too. Where nothing else stops it the search ends after 500 iterations
-    without improvement, and 100 more for each server.
+    without improvement, and 100 more for each server, or 20 times as many under a limit; until then a small problem is
+    begun anew where nothing improves.
 
     P2: starts from `greedy` and from staying; an iteration sends a few users elsewhere, then users shift and swap while
     that pays, by exact utilities.
@@ -129,29 +136,51 @@ def _restart(problem: Placement, seed: int, seconds: float) -> tuple[IntArray | 
 
 
 def _search(run: Run, problem: Placement) -> None:
+    """Search until the patience is over, or until the run stops: then small problems are begun anew now and then."""
     from solvers.local_search.candidates import lists_of
     from solvers.local_search.driver import Search
 
-    search = Search(lists_of(problem), run.seed)
+    lists = lists_of(problem)
     patience = PATIENCE + PATIENCE_PER_SERVER * problem.n_stations
-    run.details |= {"candidates": search.instance.station.shape[1], "pairs": search.instance.cost.size}
-    search.start()
-    _offer(run, search)
-    search.descend(run.should_stop)
-    _offer(run, search)
-    run.check()
-    search.close_servers(run.should_stop)
-    _offer(run, search)
-    run.check()
-    search.polish(run.should_stop)
-    _offer(run, search)
-    if search.oscillates:
-        search.oscillate()
-    if run.solution is None:
-        _advance(run, search, int(REPAIRS * patience))
-    if run.solution is None:
-        _fall_back(run, problem, search)
-    _advance(run, search, patience)
+    run.details |= {"candidates": lists.instance.station.shape[1], "pairs": lists.instance.cost.size}
+    limited = type(run.stop) is not Never
+    again = ROUND_PATIENCE + ROUND_PATIENCE_PER_SERVER * problem.n_stations
+    number = 0
+    while True:
+        search = Search(lists, run.seed + 7919 * number)
+        # First from prices and within what is feasible; later from marginal costs too, and through what is not.
+        start = _priced_start(problem) if number == 0 and search.small else None
+        search.start(start)
+        _offer(run, search)
+        search.descend(run.should_stop)
+        _offer(run, search)
+        run.check()
+        search.close_servers(run.should_stop)
+        _offer(run, search)
+        run.check()
+        search.polish(run.should_stop)
+        _offer(run, search)
+        run.check()
+        if search.oscillates and (number % 2 == 1 or not np.isfinite(search.best_cost) or problem.sharing == "fixed"):
+            search.oscillate()
+        if run.solution is None and not np.isfinite(search.best_cost):
+            _advance(run, search, int(REPAIRS * patience))
+            if run.solution is None:
+                _fall_back(run, problem, search)
+        _advance(run, search, again if search.small else patience)
+        number += 1
+        if run.iterations - run.improved_at >= (LIMITED * patience if limited else patience):
+            return
+
+
+def _priced_start(problem: Placement) -> IntArray | None:
+    """Return a start from the prices of the dual bound."""
+    from solvers.local_search.arrays import SearchArrays
+    from solvers.local_search.start import from_prices
+
+    dual = PriceDual.of(problem)
+    value, prices = dual.ascend()
+    return from_prices(SearchArrays.of(problem, dual), dual, prices) if np.isfinite(value) else None
 
 
 def _advance(run: Run, search: Search, patience: int) -> None:
@@ -159,12 +188,13 @@ def _advance(run: Run, search: Search, patience: int) -> None:
     begun = search.iterations
     while search.iterations - max(search.improved_at, begun) < patience:
         run.check()
+        before = search.iterations
         search.advance(search.slice_iterations)
+        run.iterations += search.iterations - before
         _offer(run, search)
 
 
 def _offer(run: Run, search: Search) -> None:
-    run.iterations = search.iterations
     best = run.evaluation.objective - run.problem.constant_cost if run.evaluation else np.inf  # type: ignore[attr-defined]
     if search.best_cost < best - 1e-12 * abs(best) if np.isfinite(best) else np.isfinite(search.best_cost):
         run.offer(search.best())

@@ -67,6 +67,7 @@ class Search:
         self.state.counts[:, kernel.CAPACITY] = np.minimum(lists.capacity, n)
         #: Whether the regions of iterations may be all users, and every move may be tried.
         small = n <= REGION
+        self.small = small
         self.oscillates = small and lists.instance.kind in {kernel.FITTING, kernel.CLAMPED}
         self.partners = n if small else PARTNERS
         self.passes = 10 if small else 6

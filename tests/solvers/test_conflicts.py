@@ -15,7 +15,7 @@ from dtopt.feasibility import obvious_conflict
 from dtopt.result import Status
 from solvers import milp
 from solvers.conflicts import check, small_conflict
-from tests.test_conflicts import crowded, servable, table
+from tests.dtopt.test_conflicts import crowded, servable, table
 from tests.tiny import SHARINGS
 
 SAMPLE = tuple(itertools.product(("placement", "migration"), SHARINGS))

@@ -1,0 +1,168 @@
+"""How good and how fast the heuristics are; each part prints a Markdown table.
+
+python benchmarks/heuristics.py small --seeds 10       # 100 x 10: time until within 0.01 % of the optimum
+python benchmarks/heuristics.py hard --seeds 70        # feasible whenever the optimum is, and how near to it
+python benchmarks/heuristics.py race --seeds 5         # against CP-SAT and HiGHS alone at equal time (melbourne)
+python benchmarks/heuristics.py scale --plot out.svg   # time and cost from 1 000 to 1 000 000 users
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import resource
+import statistics
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import dtopt
+from exact import print_head, print_row
+from dtopt.bounds import dual_bound
+from dtopt.result import Result, Status, relative_gap
+
+BASELINES = ("greedy", "nearest", "random")
+
+
+def reached(result: Result, cost: float) -> float:
+    """Return when a run first had this cost or less, s; infinite if never."""
+    return next((step.time_s for step in result.trace if step.objective <= cost), math.inf)
+
+
+def small(args: argparse.Namespace) -> None:
+    """Print how soon local search is within 0.01 % of the optimum at N = 100, M = 10."""
+    print_head(
+        "preset", "seeds", "ms to 0.01 %: median", "worst", "gap at the end: worst", "ever worse than a baseline"
+    )
+    for preset in ("paper", "costly-servers", "tight-capacity", "tight-deadline"):
+        times, gaps, worse = [], [], 0
+        for seed in range(args.seeds):
+            problem = dtopt.generate(preset, seed=seed)
+            best = dtopt.solve(problem, "exact", time_limit=60)
+            assert best.status is Status.OPTIMAL
+            result = dtopt.solve(problem, "local-search", time_limit=1.0, seed=seed)
+            times.append(1e3 * reached(result, best.objective * (1 + 1e-4)))
+            gaps.append(result.objective / best.objective - 1)
+            others = [dtopt.solve(problem, name, seed=seed) for name in BASELINES]
+            worse += any(o.solution is not None and o.objective < result.objective * (1 - 1e-9) for o in others)
+        print_row(
+            (preset, args.seeds, f"{statistics.median(times):.1f}", f"{max(times):.1f}", f"{max(gaps):.1e}", worse)
+        )
+
+
+def hard(args: argparse.Namespace) -> None:
+    """Print how often a feasible association is found on hard presets, and how near to the best known it is."""
+    print_head(
+        "preset", "instances", "feasible by exact", "by local-search", "gap: median", "worst", "worse than exact"
+    )
+    for preset in ("tight-capacity", "tight-deadline", "correlated"):
+        known = found = 0
+        gaps = []
+        for seed in range(args.seeds):
+            problem = dtopt.generate(preset, seed=1000 + seed)
+            best = dtopt.solve(problem, "exact", time_limit=args.time_limit)
+            result = dtopt.solve(problem, "local-search", time_limit=args.time_limit / 5, seed=seed)
+            known += best.solution is not None
+            found += result.solution is not None
+            if best.solution is not None and result.solution is not None:
+                gaps.append(result.objective / best.objective - 1)
+        above = sum(gap > 1e-6 for gap in gaps)
+        figures = (f"{100 * statistics.median(gaps):.4f} %", f"{100 * max(gaps):.3f} %", above)
+        print_row((preset, args.seeds, known, found, *figures))
+
+
+def race(args: argparse.Namespace) -> None:
+    """Print local search beside CP-SAT and HiGHS at equal time: final costs, and the time to the other's cost."""
+    rivals = ("ortools-cpsat", "milp")
+    heads = [x for name in rivals for x in (name, "its time to that, s / ours, s")]
+    print(f"{args.time_limit:g} s each\n")
+    print_head("instance", "local-search", *heads)
+    for users in args.users:
+        for seed in range(args.seeds):
+            problem = dtopt.generate(args.preset, seed=seed, users=users)
+            ours = dtopt.solve(problem, "local-search", time_limit=args.time_limit, seed=seed)
+            cells: list[object] = [
+                f"{args.preset} {problem.n_users}x{problem.n_stations} s{seed}",
+                f"{ours.objective:.6f}",
+            ]
+            for name in rivals:
+                try:
+                    result = dtopt.solve(problem, name, time_limit=args.time_limit, seed=seed)
+                except dtopt.DtoptError as error:
+                    cells += ["none", str(error)[:60]]
+                    continue
+                if result.solution is None:
+                    cells += ["none", ""]
+                    continue
+                took, same = reached(result, result.objective), reached(ours, result.objective * (1 + 1e-12))
+                cells += [f"{result.objective:.6f}", f"{took:.2f} / {same:.3f} = {took / max(same, 1e-4):.0f}"]
+            print_row(cells)
+
+
+def scale(args: argparse.Namespace) -> None:
+    """Print time and gap from a thousand users to a million, at 100 users a station, and draw the curve."""
+    print_head(
+        "N", "M", "bound, s", "first solution, s", "us a user", "at the end, s", "gap", "without constant", "peak GB"
+    )
+    curve = []
+    for users in args.users:
+        problem = dtopt.generate("large", seed=0, users=users, stations=users // 100)
+        problem = replace(problem, objective=args.objective)
+        _ = problem.network.access_station  # the radio is part of the instance
+        began = time.perf_counter()
+        bound = dual_bound(problem)
+        bounded = time.perf_counter() - began
+        result = dtopt.solve(problem, "local-search", time_limit=args.time_limit)
+        first = result.trace[0].time_s
+        rest = relative_gap(result.objective - problem.constant_cost, bound - problem.constant_cost)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        curve.append((users, bounded, first))
+        figures = (f"{1e6 * first / users:.1f}", f"{result.wall_s:.1f}", f"{relative_gap(result.objective, bound):.2e}")
+        print_row((users, users // 100, f"{bounded:.2f}", f"{first:.3f}", *figures, f"{rest:.2e}", f"{peak:.2f}"))
+    if args.plot:
+        draw(np.array(curve), args.plot)
+
+
+def draw(curve: np.ndarray, path: Path) -> None:
+    """Draw seconds over users, both logarithmic, with a line of growth in proportion."""
+    import plotly.graph_objects as go
+
+    users, bound, first = curve.T
+    figure = go.Figure()
+    figure.add_scatter(x=users, y=bound, name="dual bound", mode="lines+markers")
+    figure.add_scatter(x=users, y=first, name="local search: first local optimum", mode="lines+markers")
+    figure.add_scatter(x=users, y=first[0] * users / users[0], name="in proportion to N", line={"dash": "dot"})
+    figure.update_xaxes(type="log", title="users")
+    figure.update_yaxes(type="log", title="seconds")
+    figure.write_html(path.with_suffix(".html"), include_plotlyjs="cdn")
+
+
+def main() -> None:
+    """Run the part asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = parser.add_subparsers(dest="part", required=True)
+    for name, run, seeds, limit, users in (
+        ("small", small, 10, 1.0, [100]),
+        ("hard", hard, 70, 5.0, [100]),
+        ("race", race, 3, 20.0, [500, 816]),
+        ("scale", scale, 1, 30.0, [1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000]),
+    ):
+        part = parts.add_parser(name, help=run.__doc__)
+        part.set_defaults(run=run)
+        part.add_argument("--seeds", type=int, default=seeds)
+        part.add_argument("--time-limit", type=float, default=limit, help="of each run, s")
+        part.add_argument("--users", type=int, nargs="+", default=users)
+        part.add_argument("--preset", default="melbourne")
+        part.add_argument("--objective", default="system-cost")
+        part.add_argument("--plot", type=Path)
+    args = parser.parse_args()
+    tiny = dtopt.generate("paper", users=5, stations=2)  # compiled once, outside the figures
+    for name in ("exact", "local-search"):
+        dtopt.solve(tiny, name, time_limit=1)
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()
