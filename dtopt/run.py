@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dtopt.errors import InputError
 from dtopt.evaluation import Evaluation, evaluate
 from dtopt.feasibility import obvious_conflict
 from dtopt.result import Incumbent, Result, Status, relative_gap
@@ -136,6 +137,25 @@ class Run:
             if self._on_incumbent is not None:
                 self._on_incumbent(step, self.solution)
         return evaluation
+
+    def begin_from(self, start: Solution | None) -> None:
+        """Take a solution that the user has as the first incumbent; None changes nothing.
+
+        Raises
+        ------
+        InputError
+            If it breaks a constraint of this problem.
+        """
+        if start is None or self.settled:
+            return
+        evaluation = self.offer(start)
+        if not evaluation.feasible:
+            broken = evaluation.violations[0]
+            raise InputError(
+                f"is not feasible: {broken.constraint} of {broken.name}, {broken.message}",
+                where="start",
+                mend="give a feasible solution of this instance, or none",
+            )
 
     def offer_bound(self, bound: float) -> None:
         """Record a proven bound: lower for P1, upper for P2. The tightest is kept."""

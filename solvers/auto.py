@@ -39,6 +39,7 @@ def solve(
     seed: int = 0,
     stop: StoppingCriterion | None = None,
     on_incumbent: Callable[[Incumbent, Solution], None] | None = None,
+    start: Solution | None = None,
 ) -> Result:
     """Pick a method by size and time, and return an incumbent with a proven bound.
 
@@ -51,12 +52,15 @@ def solve(
     problem : Placement or Migration
     time_limit, seed, stop, on_incumbent
         See `dtopt.solve`.
+    start : Solution, optional
+        A feasible solution to begin from.
     """
     if time_limit is None and stop is None:
         time_limit = DEFAULT_SECONDS
     _compile(problem)
     run = Run(problem, "auto", seed=seed, stop=stop, time_limit=time_limit, on_incumbent=on_incumbent)
     with run:
+        run.begin_from(start)
         if not run.settled and not run.should_stop():
             _search(run, problem)
     return run.result()
@@ -96,11 +100,14 @@ def _search(run: Run, problem: Problem) -> None:
 
 def _hand_over(run: Run, method: Callable[..., Result], part: float = 1.0) -> None:
     """Let another solver work for a part of the time left, and take over all that it finds and proves."""
+    from solvers import greedy
+
     result = method(
         run.problem,
         seed=run.seed,
         stop=_Within(run, part),
         on_incumbent=lambda step, solution: _take(run, solution),
+        **({} if run.solution is None or method is greedy.solve else {"start": run.solution}),
     )
     run.iterations += result.iterations
     run.details.setdefault("methods", []).append(result.solver)

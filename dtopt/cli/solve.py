@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["solve"]
 
 #: What `dtopt.solve` gives every solver; not options of its own.
-_COMMON = ("problem", "time_limit", "seed", "stop", "on_incumbent")
+_COMMON = ("problem", "time_limit", "seed", "stop", "on_incumbent", "start")
 
 
 def solve(
@@ -27,6 +27,9 @@ def solve(
     seed: Annotated[int, typer.Option(help="The same seed gives the same answer.")] = 0,
     option: Annotated[
         list[str] | None, typer.Option("--set", help="A solver's option: key=value or solver.key=value.")
+    ] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="A solution file to begin from: auto, exact and local-search take one.")
     ] = None,
     file_format: Annotated[
         str, typer.Option("--format", help="auto; gap or gap-max (profits) for OR-Library.")
@@ -50,6 +53,8 @@ def solve(
     names = list(dict.fromkeys(solver or [DEFAULT_SOLVER]))
     options = {name: _options(name, option or []) for name in names}  # a wrong name is told before the first run
     problems = label([p for name in files for p in load(name, seed=seed, data=data, file_format=file_format)])
+    if start is not None:
+        _begin_from(start, list(problems.values()), options)
     runs = [(text, problem, name) for text, problem in problems.items() for name in names]
     if output is not None:
         _check_output(output, several=len(runs) > 1)
@@ -117,6 +122,23 @@ def _options(solver: str, pairs: list[str]) -> dict[str, Any]:
             has = f"it has {', '.join(own)}" if own else "it has none"
             raise InputError(f"solver {solver!r} has no option {key!r}", where="--set", mend=has)
     return found
+
+
+def _begin_from(path: Path, problems: list[Problem], options: dict[str, dict[str, Any]]) -> None:
+    """Give all solvers a solution file to begin from."""
+    import inspect
+
+    from dtopt.errors import InputError
+    from dtopt.io import read_solution
+    from dtopt.registry import load_solver
+
+    if len(problems) > 1:
+        raise InputError("goes with one instance", where="--start")
+    solution = read_solution(path, problems[0])
+    for name, found in options.items():
+        if "start" not in inspect.signature(load_solver(name)).parameters:
+            raise InputError(f"solver {name!r} does not begin from a solution", where="--start")
+        found["start"] = solution
 
 
 def _check_output(output: Path, *, several: bool) -> None:

@@ -36,6 +36,7 @@ def solve(
     seed: int = 0,
     stop: StoppingCriterion | None = None,
     on_incumbent: Callable[[Incumbent, Solution], None] | None = None,
+    start: Solution | None = None,
 ) -> Result:
     """Solve P1 and P2 to proven optimality: dual, local search, ruling out what is not optimal, a MILP of the rest.
 
@@ -56,6 +57,8 @@ def solve(
     problem : Placement or Migration
     time_limit, seed, stop, on_incumbent
         See `dtopt.solve`. With a target gap in `stop` the run ends as soon as that is proven.
+    start : Solution, optional
+        A feasible solution to begin from.
 
     Raises
     ------
@@ -79,6 +82,7 @@ def solve(
         libraries=("scipy", "numba", "highspy"),
     )
     with run:
+        run.begin_from(start)
         if not run.settled and not run.should_stop():
             with suppress(Stopped):
                 if isinstance(problem, Migration):

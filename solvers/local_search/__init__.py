@@ -36,6 +36,9 @@ MOST_PAIRS = 2_000_000
 SWAPS = 60_000
 #: Under a limit of any kind the patience is so many times as long.
 LIMITED = 20
+#: Neighbourhoods of each user that ejection chains search in their first turn under ``fixed`` sharing; later ones are
+#: longer, in proportion.
+CHAINS = 400
 #: A small problem is begun anew after so many iterations without improvement, and so many more per server.
 ROUND_PATIENCE, ROUND_PATIENCE_PER_SERVER = 50, 10
 #: Iterations to find a feasible association in, as a part of the patience.
@@ -49,6 +52,7 @@ def solve(
     seed: int = 0,
     stop: StoppingCriterion | None = None,
     on_incumbent: Callable[[Incumbent, Solution], None] | None = None,
+    start: Solution | None = None,
     workers: int = 1,
 ) -> Result:
     """Search around the best association for better ones: shifts, swaps, ejections, opening and closing servers.
@@ -59,7 +63,7 @@ def solve(
     under every sharing policy and for hard and soft deadlines.
     Iterations count attempts to close or open too. Where nothing else stops it the search ends after 500 iterations
     without improvement, and 100 more for each server, or 20 times as many under a limit; until then a small problem is
-    begun anew where nothing improves.
+    begun anew where nothing improves, under ``fixed`` sharing in turn with ejection chains and path relinking.
 
     P2: starts from `greedy` and from staying; an iteration sends a few users elsewhere, then users shift and swap while
     that pays, by exact utilities.
@@ -69,6 +73,8 @@ def solve(
     problem : Placement or Migration
     time_limit, seed, stop, on_incumbent
         See `dtopt.solve`.
+    start : Solution, optional
+        A feasible solution to begin from.
     workers : int
         Processes that search with seeds of their own; the best association of all is returned (P1).
 
@@ -87,6 +93,10 @@ def solve(
     else:
         from solvers.local_search.utility import compile_kernels
     compile_kernels()
+    if isinstance(problem, Placement) and problem.sharing == "fixed":
+        from solvers.local_search.ejection import compile_ejection
+
+        compile_ejection()
     run = Run(
         problem,
         "local-search",
@@ -97,6 +107,7 @@ def solve(
         libraries=("numba",),
     )
     with run:
+        run.begin_from(start)
         if not run.settled and not run.should_stop():
             with suppress(Stopped):
                 if isinstance(problem, Migration):
@@ -147,9 +158,16 @@ def _search(run: Run, problem: Placement) -> None:
     again = ROUND_PATIENCE + ROUND_PATIENCE_PER_SERVER * problem.n_stations
     number = 0
     while True:
+        if problem.sharing == "fixed" and number % 2 == 1 and lists.instance.dense:
+            _chains(run, problem, CHAINS * number)
+            run.check()
+            number += 1
+            continue
         search = Search(lists, run.seed + 7919 * number)
         # First from prices and within what is feasible; later from marginal costs too, and through what is not.
         start = _priced_start(problem) if number == 0 and search.small else None
+        if number == 0 and run.solution is not None and search.knows(run.solution.association):
+            start = run.solution.association
         search.start(start)
         _offer(run, search)
         search.descend(run.should_stop)
@@ -171,6 +189,29 @@ def _search(run: Run, problem: Placement) -> None:
         number += 1
         if run.iterations - run.improved_at >= (LIMITED * patience if limited else patience):
             return
+
+
+def _chains(run: Run, problem: Placement, effort: int) -> None:
+    """Search by ejection chains, which divide scarce CPU better than single moves do."""
+    from solvers.local_search.arrays import SearchArrays
+    from solvers.local_search.ejection import improve_fixed
+
+    found, _ = improve_fixed(
+        SearchArrays.of(problem),
+        None if run.solution is None else run.solution.association,
+        seconds=run.seconds_left,
+        seed=run.seed + run.iterations,
+        should_stop=run.should_stop,
+        on_better=lambda association, cost: _take(run, association),
+        iterations=effort * problem.n_users,
+    )
+    if found is not None:
+        run.offer(found)
+    run.iterations += effort
+
+
+def _take(run: Run, association: IntArray) -> None:
+    run.offer(association)
 
 
 def _priced_start(problem: Placement) -> IntArray | None:
