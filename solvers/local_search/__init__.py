@@ -39,6 +39,8 @@ LIMITED = 20
 #: Neighbourhoods of each user that ejection chains search in their first turn under ``fixed`` sharing; later ones are
 #: longer, in proportion.
 CHAINS = 400
+#: Above this many pairs prices take long enough for servers to be closed before that.
+QUICK_PAIRS = 10_000
 #: A small problem is begun anew after so many iterations without improvement, and so many more per server.
 ROUND_PATIENCE, ROUND_PATIENCE_PER_SERVER = 50, 10
 #: Iterations to find a feasible association in, as a part of the patience.
@@ -165,9 +167,19 @@ def _search(run: Run, problem: Placement) -> None:
             continue
         search = Search(lists, run.seed + 7919 * number)
         # First from prices and within what is feasible; later from marginal costs too, and through what is not.
-        start = _priced_start(problem) if number == 0 and search.small else None
+        start = None
         if number == 0 and run.solution is not None and search.knows(run.solution.association):
             start = run.solution.association
+        elif number == 0 and search.small:
+            # A first answer at once; prices take longer, and lead farther.
+            first = Search(lists, run.seed)
+            first.start()
+            _offer(run, first)
+            if lists.instance.cost.size > QUICK_PAIRS:
+                first.close_servers(run.should_stop)
+                _offer(run, first)
+            run.check()
+            start = _priced_start(problem)
         search.start(start)
         _offer(run, search)
         search.descend(run.should_stop)
