@@ -17,9 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from exact import print_head, print_row
 
 import dtopt
-from exact import print_head, print_row
 from dtopt.bounds import dual_bound
 from dtopt.result import Result, Status, relative_gap
 
