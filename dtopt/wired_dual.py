@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dtopt.price_ascent import Start, climb, even_price
-from dtopt.wired import listed, settle, start_radius, wired_pairs
+from dtopt.wired import WiredPairs, listed, settle, start_radius, wired_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
     from dtopt.arrays import FloatArray
     from dtopt.price_kernel import Columns
     from dtopt.problem import Placement
-    from dtopt.wired import WiredPairs
 
-__all__ = ["WiredBound", "wired_bound"]
+__all__ = ["WiredBound", "compile_kernels", "wired_bound"]
 
 #: Stations nearest to each user's access station that the ascent begins with.
 CANDIDATES = 24
@@ -151,3 +151,27 @@ def _prices_of_all(pairs: WiredPairs, columns: Columns, sample: FloatArray) -> F
     # What the sample's users paid beyond that, on average, opens servers.
     near = np.maximum(sample[: -(3 * m + 1)] - least[::STRIDE], 0.0)
     return np.concatenate([least + near.mean(), shared])
+
+
+@cache
+def compile_kernels() -> None:
+    """Compile the bound, or load it from Numba's cache; solvers call it before their clock starts."""
+    two, square = np.ones(2), np.ones((2, 2))
+    pairs = WiredPairs(
+        base=two,
+        slope=two,
+        access=np.zeros(2, dtype=np.int64),
+        distance=square - np.eye(2),
+        order=np.array([[0, 1], [1, 0]], dtype=np.int32),
+        slack=np.zeros(0),
+        pace=np.zeros(0),
+        cycles=np.zeros(0),
+        demand=np.zeros(0),
+        root_load=two,
+        cpu=two,
+        capacity=two,
+        opening=1.0,
+        worth=1.0,
+        max_open=2,
+    )
+    _bound(pairs, lambda: False)

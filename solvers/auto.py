@@ -69,10 +69,16 @@ def solve(
 def _compile(problem: Problem) -> None:
     """Compile what may be used before the clock starts: it is part of installing solvers, not of any run."""
     if isinstance(problem, Placement):
-        from solvers.local_search.driver import compile_kernels
+        from dtopt import wired_dual
+        from solvers.local_search import arrays, driver
+
+        arrays.compile_kernels()
+        driver.compile_kernels()
+        wired_dual.compile_kernels()
     else:
-        from solvers.local_search.utility import compile_kernels
-    compile_kernels()
+        from solvers.local_search import utility
+
+        utility.compile_kernels()
 
 
 def _search(run: Run, problem: Problem) -> None:
