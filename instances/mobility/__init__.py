@@ -1,0 +1,1 @@
+"""Mobile scenarios: mobility models, traces (CSV, Eclipse SUMO), and `generate.generate_scenario` over any preset."""

@@ -1,0 +1,360 @@
+"""`generate_scenario`: any preset set in motion, by a mobility model or a trace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from dtopt.arrays import float_array, int_array, number
+from dtopt.channel import ModelledChannel
+from dtopt.errors import InputError
+from dtopt.generators import generate
+from dtopt.problem import Migration, Placement
+from dtopt.propagation import Propagation
+from dtopt.scenario import MarkovChain, ModelledRadio, Scenario, Walk
+from instances import constants as scene_constants
+from instances.assembly import Scene, assemble, count, flag
+from instances.melbourne import STATIONS_FILE, data_directory
+from instances.mobility import constants
+from instances.mobility.area import Area
+from instances.mobility.fcd import read_fcd
+from instances.mobility.models import draw_speeds, gauss_markov, random_waypoint
+from instances.mobility.streets import manhattan
+from instances.mobility.traces import Trace, read_csv
+from instances.tables import Projection, read_points
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from dtopt.arrays import BoolArray, FloatArray
+    from dtopt.problem import DeadlineMode, Interaction
+
+__all__ = ["Mobility", "generate_scenario", "read_trace"]
+
+Mobility = Literal["random-waypoint", "gauss-markov", "manhattan", "trace"]
+_MODELS: dict[str, Callable[..., FloatArray]] = {
+    "random-waypoint": random_waypoint,
+    "gauss-markov": gauss_markov,
+    "manhattan": manhattan,
+}
+
+
+def generate_scenario(
+    preset: str = "paper",
+    *,
+    seed: int = 0,
+    slots: int = 100,
+    slot_s: float = constants.SLOT_S,
+    mobility: Mobility = "random-waypoint",
+    trace: str | Path | Trace | None = None,
+    origin: str | tuple[float, float] | None = None,
+    vehicles: float = constants.VEHICLE_SHARE,
+    stay_s: float = constants.STAY_S,
+    away_s: float = constants.AWAY_S,
+    cpu_levels: Sequence[float] = constants.CPU_LEVELS,
+    band_levels: Sequence[float] = constants.BAND_LEVELS,
+    shadowing: bool = False,
+    fading_coherence_s: float = constants.FADING_COHERENCE_S,
+    deadline: DeadlineMode = "soft",
+    interaction: Interaction = "update",
+    migration_weight: float = constants.MIGRATION_WEIGHT,
+    **options: Any,
+) -> Scenario:
+    """Return a scenario; the same preset, seed and options give the same one.
+
+    Users, stations, twins, deadlines, servers and the association before the first slot are those of the preset's P2;
+    its positions are where users start. Under a mobility model, users stay in the box that holds the preset's stations
+    and users. With a trace they are where it says, and absent outside of that box. Enough free CPU is always left for
+    the association before the first slot to be kept; deadlines are soft by default, since whether one can be met
+    depends on where a method has left the twins.
+
+    Parameters
+    ----------
+    preset : str
+        ``paper``, ``city``, ``melbourne`` or any other whose channel is modelled.
+    seed : int
+    slots : int
+        T.
+    slot_s : float
+        Length of a slot, s.
+    mobility : Mobility
+        ``random-waypoint``, ``gauss-markov``, ``manhattan`` (streets), or ``trace``.
+    trace : path or Trace, optional
+        With ``trace``: a CSV file or a SUMO FCD export; the one that comes with the package where not given. Users are
+        drawn at random among those who are there for half of the time, then from those there longest.
+    origin : str or tuple, optional
+        How the trace lies on the stations. ``keep``: its metres are those of the stations. A latitude and longitude:
+        the point of the stations' (0, 0), for a trace in degrees. Where not given, ``melbourne`` knows its own, and
+        for other presets the trace's middle is put on the middle of the box.
+    vehicles : float
+        Part of the users at the speed of vehicles, the others walk; not for traces.
+    stay_s, away_s : float
+        Mean time that a user stays, and stays away, s (both geometrically distributed in slots); `away_s` 0 for users
+        who never leave. Not for traces, in which users come and go by themselves.
+    cpu_levels, band_levels : sequence of float
+        Parts of the CPUs, and of the band, that are free, > 0 and <= 1: the levels of Markov chains.
+    shadowing : bool
+        Whether there is log-normal shadowing.
+    fading_coherence_s : float
+        Time in which fading decorrelates to 1/e, s.
+    deadline, interaction, migration_weight
+        See `dtopt.problem.Migration`.
+    **options
+        The preset's own, for example ``users``, ``stations`` and ``sharing``.
+
+    Raises
+    ------
+    InputError
+        On an unknown preset or option, a value out of range, or a trace that is too short or holds too few users.
+    """
+    if mobility not in get_args(Mobility):
+        raise InputError(
+            f"unknown value {mobility!r}", where="mobility", mend=f"one of {', '.join(get_args(Mobility))}"
+        )
+    for name, given in (("trace", trace), ("origin", origin)):
+        if given is not None and mobility != "trace":
+            raise InputError(f"goes only with a trace, this is {mobility}", where=name, mend="mobility trace")
+    if "kind" in options:
+        raise InputError("a scenario is always about migration", where="kind", mend="leave it out")
+    seed, slots = int(int_array(seed, "seed", shape=(), minimum=0)), count(slots, "slots")
+    slot_s = number(slot_s, "slot_s", minimum=0.0, exclusive=True)
+    base = generate(preset, seed=seed, kind="migration", **options)
+    assert isinstance(base, Migration)  # noqa: S101 - what the kind says
+    start, station = base.network.users.position_m, base.network.stations.position_m
+    assert start is not None  # noqa: S101 - presets place users and stations
+    assert station is not None  # noqa: S101
+    area = Area.around(start, station)
+    radio = _radio(base, preset, seed, options, shadowing=flag(shadowing, "shadowing"), coherence_s=fading_coherence_s)
+    move, come, work, band = (np.random.default_rng(s) for s in np.random.SeedSequence([seed, 1]).spawn(4))
+    if mobility == "trace":
+        base, position, present = _traced(base, preset, trace, origin, area, radio, move, slots, slot_s, options)
+    else:
+        vehicles = number(vehicles, "vehicles", minimum=0.0, maximum=1.0)
+        speed = draw_speeds(move, base.n_users, vehicles)
+        position = _MODELS[mobility](move, start, area, speed, slots=slots, slot_s=slot_s)
+        present = _coming_and_going(come, base.n_users, slots, slot_s, stay_s, away_s)
+    cpu_part = _levels(work, cpu_levels, "cpu_levels", constants.CPU_CHANGE, slots, slot_s, base.n_stations)
+    band_part = _levels(band, band_levels, "band_levels", constants.BAND_CHANGE, slots, slot_s, 1)[:, 0]
+    network = base.network
+    # Whoever is not there at first has no twin yet. Fixed demands must fit even when least CPU is free.
+    base = replace(
+        base,
+        network=replace(
+            network,
+            users=replace(network.users, position_m=position[0]),
+            channel=ModelledChannel(radio.models[0]),
+        ),
+        previous=np.where(present[0], base.previous, -1),
+        demand_hz=None if base.demand_hz is None else base.demand_hz * float(np.min(cpu_levels)),
+        deadline=deadline,
+        interaction=interaction,
+        migration_weight=migration_weight,
+    )
+    return Scenario(
+        base,
+        position,
+        slot_s,
+        present,
+        cpu_part * network.stations.cpu_hz,
+        band_part * network.bandwidth_hz,
+        radio,
+        f"{preset}-{mobility}-{base.n_users}x{base.n_stations}x{slots}-s{seed}",
+    )
+
+
+def read_trace(path: str | Path) -> Trace:
+    """Read a trace, a SUMO FCD export (``.xml``, ``.xml.gz``) or a CSV file (any other name).
+
+    Raises
+    ------
+    InputError
+        See `instances.mobility.fcd.read_fcd` and `instances.mobility.traces.read_csv`.
+    """
+    name = str(path).lower()
+    return read_fcd(path) if name.endswith((".xml", ".xml.gz")) else read_csv(path)
+
+
+@cache
+def _shipped_trace() -> Trace:
+    return read_csv(Path(__file__).parent / "data" / constants.SHIPPED_TRACE)
+
+
+def _radio(
+    base: Migration, preset: str, seed: int, options: dict[str, Any], *, shadowing: bool, coherence_s: float
+) -> ModelledRadio:
+    """Return the models behind a preset's channel, with fading in time."""
+    channel, names = base.network.channel, base.network.stations.names
+    kind = None
+    if isinstance(channel, ModelledChannel):
+        models = [channel.model]
+    elif preset in ("city", "large"):
+        models = [Propagation("uma", scene_constants.CARRIER_GHZ, options.get("fading", "rician"), seed=seed)]
+        if preset == "city":
+            assert names is not None  # noqa: S101 - the city names its cells
+            models.append(replace(models[0], path_loss="umi"))
+            kind = np.array([0 if name.startswith("macro") else 1 for name in names])
+    else:
+        raise InputError("has a channel without a model, which cannot change in time", where=f"preset {preset!r}")
+    many = base.n_users * base.n_stations > scene_constants.MATRIX_PAIRS
+    return ModelledRadio(
+        tuple(replace(model, shadowing=shadowing) for model in models),
+        kind,
+        candidates=scene_constants.RADIO_CANDIDATES if many else None,
+        fading_coherence_s=coherence_s,
+    )
+
+
+def _coming_and_going(
+    rng: np.random.Generator, users: int, slots: int, slot_s: float, stay_s: float, away_s: float
+) -> BoolArray:
+    """Return who is there, shape (T, N): each user comes and goes by itself, but the last one waits for another."""
+    stay_s = number(stay_s, "stay_s", minimum=0.0, exclusive=True)
+    away_s = number(away_s, "away_s", minimum=0.0)
+    if away_s == 0.0:
+        return np.ones((slots, users), dtype=bool)
+    leave, come = -np.expm1(-slot_s / np.array([stay_s, away_s]))
+    chain = MarkovChain(np.array([0.0, 1.0]), np.array([[1.0 - come, come], [leave, 1.0 - leave]]))
+    present = chain.sample(rng, slots, users) > 0.5
+    for slot in np.flatnonzero(~present.any(axis=1)).tolist():
+        if slot:
+            present[slot] = present[slot - 1]
+        else:
+            present[slot, 0] = True
+    return present
+
+
+def _levels(
+    rng: np.random.Generator,
+    levels: Sequence[float],
+    name: str,
+    change: float,
+    slots: int,
+    slot_s: float,
+    copies: int,
+) -> FloatArray:
+    """Return free parts by a chain over neighbouring levels, shape (T, copies)."""
+    checked = np.atleast_1d(float_array(levels, name, minimum=0.0, exclusive=True))
+    if checked.ndim != 1 or checked.size == 0:
+        raise InputError("must be a list of at least one number", where=name)
+    if checked.max() > 1.0:
+        raise InputError(f"must be <= 1, got {checked.max():g}", where=name)
+    in_slot = 1.0 - (1.0 - change) ** (slot_s / constants.LEVEL_SLOT_S)
+    return MarkovChain.neighbours(np.sort(checked), in_slot).sample(rng, slots, copies)
+
+
+# --- traces -----------------------------------------------------------------------------------------------------------
+
+
+def _traced(
+    base: Migration,
+    preset: str,
+    source: str | Path | Trace | None,
+    origin: str | tuple[float, float] | None,
+    area: Area,
+    radio: ModelledRadio,
+    rng: np.random.Generator,
+    slots: int,
+    slot_s: float,
+    options: dict[str, Any],
+) -> tuple[Migration, FloatArray, BoolArray]:
+    """Return the base instance with the trace's users, their positions, and who is there."""
+    trace = _shipped_trace() if source is None else source if isinstance(source, Trace) else read_trace(source)
+    trace = _placed(trace, origin, preset, area, options)
+    begin, end = float(trace.time_s.min()), float(trace.time_s.max())
+    needed = (slots - 1) * slot_s
+    # Times are sums of decimal fractions.
+    if end - begin < needed * (1.0 - 1e-9):
+        raise InputError(
+            f"lasts {end - begin:g} s, {slots} slots of {slot_s:g} s need {needed:g} s",
+            where=trace.path,
+            mend=f"at most {int((end - begin) / slot_s) + 1} slots",
+        )
+    position, present = trace.at(np.minimum(begin + slot_s * np.arange(slots), end))
+    present &= area.holds(position)
+    stays = present.sum(axis=0)
+    n = base.n_users
+    if (stays > 0).sum() < n:
+        what = f"has {int((stays > 0).sum())} users in the area within {slots} slots, {n} wanted"
+        raise InputError(what, where=trace.path, mend="fewer users, or another origin of the trace")
+    # At random among those there for half of the time, then those there longest.
+    rank = np.where(2 * stays >= slots, slots, stays)
+    chosen = np.sort(np.lexsort((rng.permutation(stays.size), -rank))[:n])
+    position, present = np.ascontiguousarray(position[:, chosen]), present[:, chosen]
+    names = tuple(trace.names[i] for i in chosen.tolist())
+    return _settled(base, position[0], names, preset, radio, options), position, present
+
+
+def _placed(
+    trace: Trace, origin: str | tuple[float, float] | None, preset: str, area: Area, options: dict[str, Any]
+) -> Trace:
+    """Return the trace in the metres of the stations."""
+    if origin == "keep":
+        if trace.degrees:
+            raise InputError("the trace is in degrees", where="origin", mend="give latitude,longitude of (0, 0)")
+        return trace
+    if origin is not None:
+        if not trace.degrees:
+            raise InputError("the trace is in metres", where="origin", mend="keep, or nothing for its middle")
+        return trace.projected(_projection(origin))
+    if trace.degrees and preset == "melbourne":
+        return trace.projected(read_points(data_directory(options.get("data")) / STATIONS_FILE).south_west())
+    trace = trace.projected(Projection(*trace.position.mean(axis=0).tolist()))
+    shift = area.centre - Area.around(trace.position).centre
+    return trace.shifted(x_m=float(shift[0]), y_m=float(shift[1]))
+
+
+def _projection(origin: str | tuple[float, float]) -> Projection:
+    parts = origin.split(",") if isinstance(origin, str) else origin
+    try:
+        latitude, longitude = (float(part) for part in parts)
+    except (TypeError, ValueError):
+        raise InputError(f"is no place: {origin!r}", where="origin", mend="keep, or latitude,longitude") from None
+    number(abs(latitude), "origin latitude", maximum=89.0)
+    return Projection(latitude, number(longitude, "origin longitude", minimum=-180.0, maximum=180.0))
+
+
+def _settled(
+    base: Migration,
+    start_m: FloatArray,
+    names: tuple[str, ...],
+    preset: str,
+    radio: ModelledRadio,
+    options: dict[str, Any],
+) -> Migration:
+    """Return the base instance with users at other places, and servers and previous association to match."""
+    placement = generate(preset, seed=radio.models[0].seed, kind="placement", **options)
+    assert isinstance(placement, Placement)  # noqa: S101 - what the kind says
+    network = base.network
+    users, stations = network.users, network.stations
+    demand, station_m = base.demand_hz, stations.position_m
+    assert station_m is not None  # noqa: S101 - presets place stations
+    everyone, first_slot = np.arange(base.n_users), Walk(start_m[None], np.zeros((1, base.n_users)), 1.0)
+    channel = radio.channel(0, everyone, first_slot, station_m)
+    scene = Scene(
+        label=preset,
+        seed=radio.models[0].seed,
+        user_m=start_m,
+        earlier_m=start_m,
+        station_m=station_m,
+        data_bits=users.data_bits,
+        update_bits=users.update_bits,
+        cpu_hz=stations.cpu_hz,
+        capacity=stations.capacity,
+        channel=lambda _: channel,
+        deadlines=None,
+        server_cost=placement.server_cost,
+        backhaul_s_per_bit_m=network.backhaul_s_per_bit_m,
+        user_names=names,
+        station_names=stations.names,
+        given_deadline_s=users.deadline_s,
+        tx_power_w=users.tx_power_w,
+    )
+    if demand is not None:
+        scene = replace(scene, demand=lambda _: (demand, None))
+    settled = assemble(scene, kind="migration", sharing=base.sharing, objective=placement.objective)
+    assert isinstance(settled, Migration)  # noqa: S101 - what the kind says
+    return settled
