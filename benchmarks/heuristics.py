@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from exact import print_head, print_row
+from exact import print_head, print_row, solve_as
 
 import dtopt
 from dtopt.bounds import dual_bound
@@ -63,7 +63,7 @@ def hard(args: argparse.Namespace) -> None:
         for seed in range(args.seeds):
             problem = dtopt.generate(preset, seed=1000 + seed)
             best = dtopt.solve(problem, "exact", time_limit=args.time_limit)
-            result = dtopt.solve(problem, "local-search", time_limit=args.time_limit / 5, seed=seed)
+            result = dtopt.solve(problem, "local-search", time_limit=args.time_limit, seed=seed)
             known += best.solution is not None
             found += result.solution is not None
             if best.solution is not None and result.solution is not None:
@@ -75,7 +75,7 @@ def hard(args: argparse.Namespace) -> None:
 
 def race(args: argparse.Namespace) -> None:
     """Print local search beside CP-SAT and HiGHS at equal time: final costs, and the time to the other's cost."""
-    rivals = ("ortools-cpsat", "milp")
+    rivals = ("ortools-cpsat:flow_start=false", "ortools-cpsat", "milp")
     heads = [x for name in rivals for x in (name, "its time to that, s / ours, s")]
     print(f"{args.time_limit:g} s each\n")
     print_head("instance", "local-search", *heads)
@@ -89,7 +89,7 @@ def race(args: argparse.Namespace) -> None:
             ]
             for name in rivals:
                 try:
-                    result = dtopt.solve(problem, name, time_limit=args.time_limit, seed=seed)
+                    result = solve_as(problem, name, time_limit=args.time_limit, seed=seed)
                 except dtopt.DtoptError as error:
                     cells += ["none", str(error)[:60]]
                     continue

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dtopt.problem import Problem
+    from dtopt.wired_dual import WiredBound
 
-__all__ = ["MOST_PAIRS", "SLACK", "dual_bound"]
+__all__ = ["MOST_PAIRS", "SLACK", "dual_bound", "proven"]
 
 #: Above this many pairs the bound of P1 comes from wired distances where it can, without matrices of all pairs.
 DENSE_PAIRS = 200_000
@@ -66,13 +67,18 @@ def dual_bound(problem: Problem, stop: Callable[[], bool] | None = None) -> floa
 
         wired = wired_bound(problem, stop)
         if wired is not None:
-            bound = wired.value + problem.constant_cost
-            return bound - SLACK * abs(bound)
+            return proven(wired, problem)
     if problem.n_users * problem.n_stations > MOST_PAIRS:
         return -math.inf
     if not problem.allowed_matrix.any(axis=1).all():
         return math.inf
     bound = PriceDual.of(problem).ascend()[0] + problem.constant_cost
+    return bound - SLACK * abs(bound)
+
+
+def proven(wired: WiredBound, problem: Placement) -> float:
+    """Return the bound on the whole objective that the wired dual of a problem proves."""
+    bound = wired.value + problem.constant_cost
     return bound - SLACK * abs(bound)
 
 

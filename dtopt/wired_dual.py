@@ -23,8 +23,10 @@ __all__ = ["WiredBound", "compile_kernels", "wired_bound"]
 #: Stations nearest to each user's access station that the ascent begins with.
 CANDIDATES = 24
 TEMPERATURES = (0.3, 0.03, 0.003, 0.0005)
+#: The same where half the time matters more than the last 1e-5 of the bound, and iterations at each of them.
+QUICK_TEMPERATURES, QUICK_ITERATIONS = (0.3, 0.03, 0.003, 0.001), 100
 #: From this many users on the prices of a sample, every so manyth user, are the start.
-SAMPLED_USERS, STRIDE = 20_000, 10
+SAMPLED_USERS, STRIDE = 5_000, 10
 #: Iterations at each temperature.
 ITERATIONS = 200
 #: How often pairs that gain but were not listed may be added, and from which relative loss on that pays.
@@ -53,7 +55,9 @@ class WiredBound:
     pairs: WiredPairs
 
 
-def wired_bound(problem: Placement, stop: Callable[[], bool] | None = None) -> WiredBound | None:
+def wired_bound(
+    problem: Placement, stop: Callable[[], bool] | None = None, *, quick: bool = False
+) -> WiredBound | None:
     """Return the bound of a problem of any size, or None where pairs are not made of wired distances.
 
     The memory is that of some dozens of pairs for each user and of a matrix of stations by stations.
@@ -63,12 +67,15 @@ def wired_bound(problem: Placement, stop: Callable[[], bool] | None = None) -> W
     problem : Placement
     stop : callable, optional
         Asked between temperatures: once it says so, the bound is that of the prices so far.
+    quick : bool
+        Whether to take half the time for a bound that is lower by about 1e-5 of it.
     """
     pairs = wired_pairs(problem)
-    return None if pairs is None else _bound(pairs, stop or (lambda: False))
+    return None if pairs is None else _bound(pairs, stop or (lambda: False), quick)
 
 
-def _bound(pairs: WiredPairs, stop: Callable[[], bool]) -> WiredBound:
+def _bound(pairs: WiredPairs, stop: Callable[[], bool], quick: bool = False) -> WiredBound:
+    cooling, iterations = (QUICK_TEMPERATURES, QUICK_ITERATIONS) if quick else (TEMPERATURES, ITERATIONS)
     n, m = pairs.base.size, pairs.cpu.size
     radius = start_radius(pairs, CANDIDATES)
     columns = listed(pairs, radius)
@@ -89,11 +96,11 @@ def _bound(pairs: WiredPairs, stop: Callable[[], bool]) -> WiredBound:
     useful[-1] = pairs.max_open < m
     start = Start.of(serve + even * pairs.root_load, even, pairs.opening, useful)
     prices = start.prices
-    temperatures: tuple[float, ...] = TEMPERATURES
+    temperatures: tuple[float, ...] = cooling
     if n >= SAMPLED_USERS:
-        sample = _bound(_sampled(pairs), stop)
+        sample = _bound(_sampled(pairs), stop, quick)
         if np.isfinite(sample.value):
-            prices, temperatures = _prices_of_all(pairs, columns, sample.prices), TEMPERATURES[1:]
+            prices, temperatures = _prices_of_all(pairs, columns, sample.prices), cooling[1:]
     state = np.zeros(m, dtype=np.int64)
     best = WiredBound(-np.inf, prices, np.zeros(m), pairs)
     has_floor = pairs.cycles.size > 0 and pairs.demand.size == 0
@@ -102,14 +109,14 @@ def _bound(pairs: WiredPairs, stop: Callable[[], bool]) -> WiredBound:
         for temperature in temperatures:
             if stop():
                 break
-            hoped, prices = climb(columns, state, start, prices, (temperature,), iterations=ITERATIONS)
+            hoped, prices = climb(columns, state, start, prices, (temperature,), iterations=iterations)
         value, magnitude, server, reach = settle(pairs, prices, radius, has_floor)
         proven = value - ROUNDING * magnitude
         if proven > best.value:
             best = WiredBound(proven, prices, server, pairs)
         if stop() or hoped - value <= WORTHWHILE * abs(hoped) or not (reach > radius).any():
             break
-        radius, temperatures = reach, TEMPERATURES[-2:]
+        radius, temperatures = reach, cooling[-2:]
         columns = listed(pairs, radius)
     return best
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtopt.bounds import dual_bound
+from dtopt.bounds import dual_bound, proven
 from dtopt.problem import Placement
 from dtopt.result import Status
 from dtopt.run import Run
@@ -26,8 +26,9 @@ __all__ = ["solve"]
 EXACT_PAIRS = {"placement": 20_000, "migration": 2_000_000}
 #: Up to this many it may close the gap that local search, with this part of the time, has left.
 CLOSED_PAIRS, FIRST_PART = 200_000, 0.3
-#: What the dual bound takes, s for each user, and the least part of the time that local search has before it.
-BOUND_SECONDS, LEAST_PART = 4e-4, 0.4
+#: What the dual bound takes, s for each user, the least part of the time that local search has before it where that is
+#: not enough, what a first local optimum takes, s for each user, and the part of the time left for a last search.
+BOUND_SECONDS, LEAST_PART, FIRST_SECONDS, LAST_PART = 3e-4, 0.3, 3e-5, 0.3
 #: Without a limit the run ends after so much time, s.
 DEFAULT_SECONDS = 60.0
 
@@ -44,7 +45,8 @@ def solve(
     """Pick a method by size and time, and return an incumbent with a proven bound.
 
     Small problems go to `exact`. Larger placements go to `local-search` first, with the dual bound as certificate, and
-    the time left to `exact` where that may close the gap. Migrations too large for `exact` go to `greedy`. Without any
+    the time left to `exact` where that may close the gap, else to `local-search` again from the servers that pay for
+    themselves at the bound's prices. Migrations too large for `exact` go to `greedy`. Without any
     limit the run ends after 60 s.
 
     Parameters
@@ -93,15 +95,39 @@ def _search(run: Run, problem: Problem) -> None:
         if not run.settled:
             run.offer_bound(dual_bound(problem))
         return
-    part = FIRST_PART
     if pairs > CLOSED_PAIRS:
-        part = max(LEAST_PART, 1.0 - BOUND_SECONDS * problem.n_users / max(run.seconds_left, 1e-9))
-    _hand_over(run, local_search.solve, part)
+        _bound_first(run, problem)
+        return
+    _hand_over(run, local_search.solve, FIRST_PART)
     if run.settled:
         return
     run.offer_bound(dual_bound(problem, run.should_stop))
-    if pairs <= CLOSED_PAIRS and not run.should_stop():
+    if not run.should_stop():
         _hand_over(run, exact.solve)
+
+
+def _bound_first(run: Run, problem: Placement) -> None:
+    """Search for a first answer, then for the bound, then from the servers that the bound's prices open."""
+    from dtopt.wired_dual import wired_bound
+    from solvers import local_search
+
+    left = run.seconds_left
+    # The bound may take what it needs, but not what a first answer and a last search do.
+    part = max(LEAST_PART, 1.0 - BOUND_SECONDS * problem.n_users / max(left, 1e-9))
+    _hand_over(run, local_search.solve, min(part, FIRST_SECONDS * problem.n_users / max(left, 1e-9)))
+    if run.settled or run.should_stop():
+        return
+    end = run.elapsed_s + (1.0 - LAST_PART) * run.seconds_left
+    wired = wired_bound(problem, _Until(run, end), quick=left < 2.0 * BOUND_SECONDS * problem.n_users)
+    if wired is None:
+        run.offer_bound(dual_bound(problem, run.should_stop))
+        if not run.should_stop():
+            _hand_over(run, local_search.solve)
+        return
+    run.offer_bound(proven(wired, problem))
+    if run.should_stop() or not np.isfinite(wired.value):
+        return
+    local_search.search_from(run, problem, wired.server_value)
 
 
 def _hand_over(run: Run, method: Callable[..., Result], part: float = 1.0) -> None:
@@ -130,6 +156,17 @@ def _hand_over(run: Run, method: Callable[..., Result], part: float = 1.0) -> No
 
 def _take(run: Run, solution: Solution) -> None:
     run.offer(solution)
+
+
+class _Until:
+    """Whether a run should stop, or has come to some time."""
+
+    def __init__(self, run: Run, end: float) -> None:
+        self.run, self.end = run, end
+
+    def __call__(self) -> bool:
+        """Return whether it should stop."""
+        return self.run.elapsed_s >= self.end or self.run.should_stop()
 
 
 class _Within(Never):

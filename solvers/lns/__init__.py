@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["solve"]
 
 #: Pairs of user and server that the dense matrices are made for.
-MOST_PAIRS = 2_000_000
+MOST_PAIRS = 200_000
 
 
 def solve(

@@ -128,6 +128,7 @@ class Neighbourhood:
             floats=np.zeros(kernel.N_FLOAT),
             ints=np.zeros(kernel.N_INT, dtype=np.int64),
             region=np.zeros(1, dtype=np.int32),
+            focus=np.zeros(1, dtype=np.int32),
         )
         state.ints[kernel.OPENING] = -1
         state.servers[:, kernel.CPU] = self.cpu

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,14 +20,14 @@ from solvers import greedy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dtopt.arrays import IntArray
+    from dtopt.arrays import FloatArray, IntArray
     from dtopt.problem import Problem
     from dtopt.result import Incumbent, Result
     from dtopt.solution import Solution
     from dtopt.stop import StoppingCriterion
     from solvers.local_search.driver import Search
 
-__all__ = ["solve"]
+__all__ = ["search_from", "solve"]
 
 #: Without another limit the search ends after so many iterations without improvement, and so many more per server.
 PATIENCE, PATIENCE_PER_SERVER = 500, 100
@@ -123,6 +124,37 @@ def solve(
 solve.problems = ("placement", "migration")  # type: ignore[attr-defined]
 
 
+def search_from(run: Run, problem: Placement, server_value: FloatArray) -> None:
+    """Go on with a run from the servers that a bound's prices open, for problems too large for prices of pairs.
+
+    Parameters
+    ----------
+    run : Run
+        Under way; ended by its criteria or where nothing improves any more.
+    problem : Placement
+        Of the run.
+    server_value : ndarray, shape (M,)
+        See `dtopt.wired_dual.WiredBound`.
+    """
+    from solvers.local_search.candidates import lists_of
+    from solvers.local_search.driver import Search
+    from solvers.local_search.start import from_servers
+
+    search = Search(lists_of(problem), run.seed)
+    from_servers(search, server_value)
+    with suppress(Stopped):
+        _descend(run, search)
+        _advance(run, search, PATIENCE + PATIENCE_PER_SERVER * problem.n_stations)
+
+
+def _descend(run: Run, search: Search) -> None:
+    """Come to a local optimum with servers closed where that pays, and offer it."""
+    for step in (lambda check: None, search.descend, search.close_servers, search.polish):
+        step(run.should_stop)
+        _offer(run, search)
+        run.check()
+
+
 def _solve(run: Run, problem: Placement, workers: int) -> None:
     if workers == 1:
         _search(run, problem)
@@ -152,12 +184,15 @@ def _search(run: Run, problem: Placement) -> None:
     """Search until the patience is over, or until the run stops: then small problems are begun anew now and then."""
     from solvers.local_search.candidates import lists_of
     from solvers.local_search.driver import Search
+    from solvers.local_search.server_sets import open_better, try_others
 
     lists = lists_of(problem)
     patience = PATIENCE + PATIENCE_PER_SERVER * problem.n_stations
     run.details |= {"candidates": lists.instance.station.shape[1], "pairs": lists.instance.cost.size}
     limited = type(run.stop) is not Never
     again = ROUND_PATIENCE + ROUND_PATIENCE_PER_SERVER * problem.n_stations
+    sets = problem.sharing != "fixed" and (problem.opening_cost > 0 or problem.max_open < problem.n_stations)
+    usable = np.flatnonzero(problem.server_allowed)
     number = 0
     while True:
         if problem.sharing == "fixed" and number % 2 == 1 and lists.instance.dense:
@@ -178,19 +213,18 @@ def _search(run: Run, problem: Placement) -> None:
             if lists.instance.cost.size > QUICK_PAIRS:
                 first.close_servers(run.should_stop)
                 _offer(run, first)
+            elif sets:
+                open_better(first, usable, partial(_offer, run, first), run.should_stop)
             run.check()
             start = _priced_start(problem)
         search.start(start)
-        _offer(run, search)
-        search.descend(run.should_stop)
-        _offer(run, search)
-        run.check()
-        search.close_servers(run.should_stop)
-        _offer(run, search)
-        run.check()
-        search.polish(run.should_stop)
-        _offer(run, search)
-        run.check()
+        _descend(run, search)
+        if sets and number == 0 and search.small and lists.instance.cost.size <= QUICK_PAIRS:
+            offer, rng = partial(_offer, run, search), np.random.default_rng(run.seed)
+            open_better(search, usable, offer, run.should_stop)
+            run.check()
+            try_others(search, usable, rng, offer, run.should_stop)
+            run.check()
         if search.oscillates and (number % 2 == 1 or not np.isfinite(search.best_cost) or problem.sharing == "fixed"):
             search.oscillate()
         if run.solution is None and not np.isfinite(search.best_cost):

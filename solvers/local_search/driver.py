@@ -13,11 +13,12 @@ from solvers.local_search.descent import exchange, sweep
 from solvers.local_search.kernel import Instance, State
 from solvers.local_search.moves import is_feasible, load_state
 from solvers.local_search.search import ANY, CLOSE, construct, iterate
+from solvers.local_search.server_sets import compile_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dtopt.arrays import IntArray
+    from dtopt.arrays import BoolArray, IntArray
 
 __all__ = ["Search"]
 
@@ -58,6 +59,7 @@ class Search:
             floats=np.zeros(kernel.N_FLOAT),
             ints=np.zeros(kernel.N_INT, dtype=np.int64),
             region=np.arange(n, dtype=np.int32),
+            focus=np.arange(m, dtype=np.int32),
         )
         self.state.floats[kernel.BEST] = np.inf
         self.state.floats[[kernel.EASE, kernel.PRESS]] = 1.0
@@ -78,26 +80,43 @@ class Search:
             (0.05 if lists.instance.kind == kernel.FITTING else 0.3) * min(1.0, 10.0 / m) / m if small else 0.0
         )
 
-    def start(self, association: IntArray | None = None) -> None:
-        """Begin from an association, or from one made by placing users in random order at least marginal cost."""
+    def start(self, association: IntArray | None = None, closed: BoolArray | None = None) -> None:
+        """Begin from an association, or from one made by placing users in random order at least marginal cost.
+
+        Parameters
+        ----------
+        association : ndarray of int, shape (N,), optional
+        closed : ndarray of bool, shape (M,), optional
+            Servers that users are placed on only where they have no other.
+        """
         p, s = self.instance, self.state
         if association is not None and self.order is not None:
             association = association[self.order]
         if association is None:
+            capacity = s.counts[:, kernel.CAPACITY].copy()
+            if closed is not None:
+                s.counts[closed, kernel.CAPACITY] = 0
             construct(p, s, np.random.default_rng(int(s.ints[kernel.RANDOM])).permutation(p.sizes.shape[0]))
+            s.counts[:, kernel.CAPACITY] = capacity
         elif p.dense:
             s.users[:, kernel.SLOT] = association
         else:
             s.users[:, kernel.SLOT] = (p.station == association[:, None]).argmax(axis=1)
+        s.floats[kernel.BEST] = np.inf
         load_state(p, s, True)
         weight = STRICT * abs(float(s.floats[kernel.COST]))
         s.servers[:, kernel.CPU_WEIGHT] = s.servers[:, kernel.PLACE_WEIGHT] = weight
         s.floats[kernel.OPEN_WEIGHT] = weight
         s.floats[kernel.LEAST] = LEAST_GAIN * weight / STRICT
         self._scale = weight / STRICT
-        s.floats[kernel.GAINS :] = 0.01 * weight / STRICT
+        # A place among many can gain only so much.
+        s.floats[kernel.GAINS :] = 0.01 * min(1.0, 10.0 / s.counts.shape[0]) * weight / STRICT
         load_state(p, s, False)
         self._commit()
+
+    def focus(self, servers: IntArray) -> None:
+        """Begin iterations at these servers, those that are given more often more often."""
+        self.state = self.state._replace(focus=servers.astype(np.int32))
 
     def oscillate(self, ease: float = 0.98, press: float = 1.05, first: float = 0.3) -> None:
         """Walk through infeasible associations too, what lacks being weighed ever more while it does."""
@@ -246,3 +265,4 @@ def compile_kernels() -> None:
     search.close_servers()
     search.polish()
     search.advance(1)
+    compile_sets(instance)

@@ -140,6 +140,8 @@ class State(NamedTuple):
     floats, ints : ndarray
     region : ndarray of int32, shape (N,)
         The users that the descent looks at.
+    focus : ndarray of int32
+        The servers that iterations begin at, drawn from here; those that are here more often, more often.
     """
 
     users: Integers
@@ -151,6 +153,7 @@ class State(NamedTuple):
     floats: FloatArray
     ints: Integers
     region: Integers
+    focus: Integers
 
 
 @numba.njit(cache=True)

@@ -59,6 +59,8 @@ __all__ = ["ANY", "CLOSE", "EXCHANGE", "KICK", "OPEN", "construct", "iterate"]
 
 #: Ways to disturb the state; `ANY` is one of them at random.
 CLOSE, OPEN, EXCHANGE, KICK, ANY = 0, 1, 2, 3, 4
+#: Nearest servers among which the second disturbance of an iteration is.
+NEAREST = 12
 #: How fast what a stage was seen to gain is forgotten.
 SMOOTHING = 0.05
 
@@ -192,7 +194,7 @@ def _neighbour(p: Instance, s: State, server: int, is_open: bool) -> int:
 def _choose(p: Instance, s: State, kinds: int) -> tuple[int, int, int]:
     """Return a random way to disturb, the server and the other one; −1 for the server where that does not go."""
     draw = below(s.ints, 64)
-    server = below(s.ints, s.counts.shape[0])
+    server = s.focus[below(s.ints, s.focus.size)]
     is_open = s.counts[server, COUNT] > 0
     if draw < kinds // 64:
         return KICK, server if is_open else _neighbour(p, s, server, True), -1
@@ -204,6 +206,20 @@ def _choose(p: Instance, s: State, kinds: int) -> tuple[int, int, int]:
     if is_open:
         return CLOSE, server, -1
     return OPEN, server if s.ints[N_OPEN] < p.max_open else -1, -1
+
+
+@numba.njit(cache=True)
+def _again(p: Instance, s: State, server: int, reach: int) -> bool:
+    """Disturb a server near one that was disturbed, in a way that fits its state."""
+    is_open = s.counts[server, COUNT] > 0
+    if below(s.ints, 2) == 0:
+        other = _neighbour(p, s, server, not is_open)
+        if other < 0:
+            return False
+        return _disturb(p, s, EXCHANGE, server if is_open else other, other if is_open else server, reach)
+    if is_open:
+        return _disturb(p, s, CLOSE, server, -1, reach)
+    return s.ints[N_OPEN] < p.max_open and _disturb(p, s, OPEN, server, -1, reach)
 
 
 @numba.njit(cache=True)
@@ -251,7 +267,12 @@ def iterate(
                 continue
         cost, more, mark = s.floats[COST], s.floats[EXCESS], s.ints[LOGGED]
         change = np.inf
-        if _disturb(p, s, what, where, other, reach):
+        went = _disturb(p, s, what, where, other, reach)
+        if went and kind == ANY and what != KICK and below(s.ints, 2) == 0:
+            second = p.near[where, below(s.ints, min(NEAREST, p.near.shape[1]))]
+            if second >= 0:
+                went = _again(p, s, second, reach)
+        if went:
             settle(p, s, SWEEP, passes, partners)
             change = s.floats[COST] + s.floats[EXCESS] - cost - more
             # The dearer moves are for what they may well turn into a gain.

@@ -1,4 +1,4 @@
-"""A start for local search from the prices of a dual bound: users go where they are cheapest at these prices."""
+"""Starts for local search from a dual bound: by the prices of pairs, or of servers alone where pairs are too many."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.price_dual import PriceDual
     from solvers.local_search.arrays import SearchArrays
+    from solvers.local_search.driver import Search
 
-__all__ = ["from_prices"]
+__all__ = ["from_prices", "from_servers"]
 
 #: How often one more server is opened because users were left over.
 ATTEMPTS = 8
+#: Part of the servers that a bound leaves undecided, whose values are nearest to 0, and how many iterations more begin
+#: at each of them than at others.
+UNDECIDED, FOCUS = 0.2, 10
 
 
 def from_prices(arrays: SearchArrays, dual: PriceDual, prices: FloatArray) -> IntArray | None:
@@ -52,6 +56,23 @@ def from_prices(arrays: SearchArrays, dual: PriceDual, prices: FloatArray) -> In
             return None
         n_open += 1
     return None
+
+
+def from_servers(search: Search, value: FloatArray) -> None:
+    """Start a search at the servers that pay for themselves at a bound's prices; look most at those that almost do.
+
+    Parameters
+    ----------
+    search : Search
+    value : ndarray, shape (M,)
+        What each server adds to the bound, see `dtopt.wired_dual.WiredBound.server_value`.
+    """
+    n_open = min(max(1, int((value < 0).sum())), search.instance.max_open)
+    closed = np.ones(value.size, dtype=bool)
+    closed[np.argsort(value, kind="stable")[:n_open]] = False
+    search.start(closed=closed)
+    undecided = np.argsort(np.abs(value), kind="stable")[: max(1, int(UNDECIDED * value.size))]
+    search.focus(np.concatenate([np.arange(value.size), np.repeat(undecided, FOCUS)]))
 
 
 @numba.njit(cache=True)

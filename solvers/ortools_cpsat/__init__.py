@@ -47,6 +47,7 @@ def solve(
     on_incumbent: Callable[[Incumbent, Solution], None] | None = None,
     deterministic_limit: float = math.inf,
     workers: int = 1,
+    flow_start: bool = True,
 ) -> Result:
     """Solve in scaled integers with CP-SAT of OR-Tools, from a start by `ortools-flow`, with proven bounds.
 
@@ -62,6 +63,8 @@ def solve(
         Limit on the search in CP-SAT's deterministic seconds: with it a seed gives the same answer on every machine.
     workers : int
         Threads. With more than one, CP-SAT runs its whole portfolio, and a seed no longer gives the same answer.
+    flow_start : bool
+        Whether the first incumbent, and CP-SAT's hint, is that of `ortools-flow`; otherwise CP-SAT is on its own.
 
     Raises
     ------
@@ -86,13 +89,14 @@ def solve(
     with run:
         if not run.settled and not run.should_stop():
             with suppress(Stopped):
-                _search(run, problem, deterministic_limit, workers)
+                _search(run, problem, deterministic_limit, workers, flow_start)
         if not run.settled and run.gap > OPTIMALITY_GAP and run.seconds_left <= 0:
             run.finish(Status.TIME_LIMIT, "the time limit came before the proof")
     return run.result()
 
 
-def _search(run: Run, problem: Problem, deterministic_limit: float, workers: int) -> None:
+def _begin(run: Run, problem: Problem) -> None:
+    """Offer the association of `ortools-flow`."""
     limits = AnyOf(MaxIterations(START_ITERATIONS), MaxRuntime(START_PART * run.seconds_left))
     first = ortools_flow.solve(problem, stop=limits, seed=run.seed)
     if first.solution is not None:
@@ -101,6 +105,11 @@ def _search(run: Run, problem: Problem, deterministic_limit: float, workers: int
         # Its own run has kept what it had; this one is to end as well.
         raise KeyboardInterrupt
     run.check()
+
+
+def _search(run: Run, problem: Problem, deterministic_limit: float, workers: int, flow_start: bool) -> None:
+    if flow_start:
+        _begin(run, problem)
     kinds = PLACEMENT if isinstance(problem, Placement) else MIGRATION
     model: AssociationModel = kinds[problem.sharing](problem, run)  # type: ignore[arg-type,abstract]
     if run.solution is not None:

@@ -272,3 +272,11 @@ def test_too_large_a_model_is_refused_in_one_line():
 def test_nothing_is_printed(capfd):
     solve(tiny_problem(4, users=5, stations=3))
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_it_needs_no_start(sharing):
+    problem = tiny_problem(3, sharing=sharing, users=6, stations=3)
+    alone, started = solve(problem, flow_start=False), solve(problem)
+    assert alone.status is started.status
+    assert alone.objective == pytest.approx(started.objective, rel=1e-6)

@@ -1,4 +1,4 @@
-"""`ortools-flow` against brute force, its linearised costs against the evaluator, and its limits."""
+"""`ortools-flow` and `ortools-assignment` against brute force, linearised costs against the evaluator, and limits."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from dtopt.evaluation import evaluate
 from dtopt.result import Status
 from dtopt.solution import Solution
 from dtopt.stop import MaxIterations, MaxRuntime
-from solvers import greedy
-from solvers.ortools_flow import solve
+from solvers import greedy, ortools_assignment, ortools_flow
 from solvers.ortools_flow.linear import Linearised
 from solvers.ortools_flow.transport import exchange, transport
 from tests.oracle import brute_force
@@ -22,12 +21,14 @@ from tests.samples import sample
 from tests.tiny import OBJECTIVES, SHARINGS, tiny_problem
 
 KINDS = ("placement", "migration")
+BOTH = pytest.mark.parametrize("solve", [ortools_flow.solve, ortools_assignment.solve], ids=["flow", "assignment"])
 
 
 @pytest.mark.slow
+@BOTH
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sharing", SHARINGS)
-def test_answers_are_feasible_and_mostly_optimal(sharing, kind):
+def test_answers_are_feasible_and_mostly_optimal(sharing, kind, solve):
     found = best_found = solvable = 0
     for objective in OBJECTIVES if kind == "placement" else ("latency",):
         for problem in sample(kind, sharing, objective, 9000, 9):
@@ -158,9 +159,10 @@ def test_exchanges_cost_what_the_evaluator_says(sharing, mode, kind):
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
+@BOTH
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sharing", SHARINGS)
-def test_it_is_never_worse_than_greedy(kind, sharing):
+def test_it_is_never_worse_than_greedy(kind, sharing, solve):
     problem = tiny_problem(2, kind=kind, sharing=sharing, users=25, stations=5, capacities=True)
     if sharing == "fixed":
         problem = replace(problem, demand_hz=0.4 * problem.demand_hz)
@@ -168,20 +170,23 @@ def test_it_is_never_worse_than_greedy(kind, sharing):
     assert result.objective >= first.objective if problem.maximise else result.objective <= first.objective
 
 
-def test_the_time_limit_keeps_the_incumbent():
+@BOTH
+def test_the_time_limit_keeps_the_incumbent(solve):
     problem = tiny_problem(1, users=400, stations=20, sharing="equal")
     result = solve(problem, time_limit=1.0)
     assert result.wall_s < 2.0
     assert result.feasible
 
 
-def test_no_time_at_all():
+@BOTH
+def test_no_time_at_all(solve):
     result = solve(tiny_problem(3, users=5, stations=3), stop=MaxRuntime(0.0))
     assert result.solution is None
     assert result.status is Status.TIME_LIMIT
 
 
-def test_ctrl_c_keeps_the_incumbent():
+@BOTH
+def test_ctrl_c_keeps_the_incumbent(solve):
     seen = []
 
     def interrupt(step, solution):
@@ -194,13 +199,25 @@ def test_ctrl_c_keeps_the_incumbent():
     assert result.objective == seen[-1].objective
 
 
-def test_iterations_give_the_same_answer():
+@BOTH
+def test_iterations_give_the_same_answer(solve):
     problem = tiny_problem(1, users=30, stations=5)
     first, second = (solve(problem, seed=4, stop=MaxIterations(200)) for _ in range(2))
     assert [step.objective for step in first.trace] == [step.objective for step in second.trace]
     assert first.iterations == second.iterations == 200
 
 
-def test_too_large_a_problem_is_refused_in_one_line():
+@BOTH
+def test_too_large_a_problem_is_refused_in_one_line(solve):
     with pytest.raises(UnsupportedProblemError, match="5,000,000 pairs"):
         solve(tiny_problem(1, users=60_000, stations=100))
+
+
+def test_rounds_deal_out_all_users_where_each_server_takes_the_same_number():
+    """With places for exactly all, and users who are alike, every round fills one place of each server."""
+    problem = tiny_problem(4, users=12, stations=3, capacities=False)
+    stations = replace(problem.network.stations, capacity=np.full(3, 4))
+    problem = replace(problem, network=replace(problem.network, stations=stations), server_cost=0.0, max_servers=None)
+    result = ortools_assignment.solve(problem, stop=MaxIterations(4))
+    assert result.feasible
+    assert np.bincount(result.solution.association, minlength=3).tolist() == [4, 4, 4]
