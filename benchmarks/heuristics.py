@@ -22,6 +22,9 @@ from exact import print_head, print_row, solve_as
 import dtopt
 from dtopt.bounds import dual_bound
 from dtopt.result import Result, Status, relative_gap
+from solvers.local_search.candidates import lists_of
+from solvers.local_search.descent import sweep
+from solvers.local_search.driver import Search
 
 BASELINES = ("greedy", "nearest", "random")
 
@@ -104,39 +107,53 @@ def race(args: argparse.Namespace) -> None:
 def scale(args: argparse.Namespace) -> None:
     """Print time and gap from a thousand users to a million, at 100 users a station, and draw the curve."""
     print_head(
-        "N", "M", "bound, s", "first solution, s", "us a user", "at the end, s", "gap", "without constant", "peak GB"
-    )
+        "N", "M", "candidates", "a sweep, s", "ns a pair", "first optimum, s", "bound, s", "end, s", "gap",
+        "without constant", "peak GB",
+    )  # fmt: skip
     curve = []
     for users in args.users:
-        problem = dtopt.generate("large", seed=0, users=users, stations=users // 100)
+        problem = dtopt.generate("large", seed=0, users=users, stations=max(2, users // 100))
         problem = replace(problem, objective=args.objective)
         _ = problem.network.access_station  # the radio is part of the instance
+        lists = lists_of(problem)
+        search = Search(lists, 0)
+        search.start()
+        began = time.perf_counter()
+        sweep(search.instance, search.state, 0, users)
+        swept = time.perf_counter() - began
+        width = lists.instance.station.shape[1]
+        del lists, search
+        result = dtopt.solve(problem, "local-search", time_limit=args.time_limit)
+        first = result.trace[min(1, len(result.trace) - 1)].time_s
         began = time.perf_counter()
         bound = dual_bound(problem)
         bounded = time.perf_counter() - began
-        result = dtopt.solve(problem, "local-search", time_limit=args.time_limit)
-        first = result.trace[0].time_s
         rest = relative_gap(result.objective - problem.constant_cost, bound - problem.constant_cost)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        curve.append((users, bounded, first))
-        figures = (f"{1e6 * first / users:.1f}", f"{result.wall_s:.1f}", f"{relative_gap(result.objective, bound):.2e}")
-        print_row((users, users // 100, f"{bounded:.2f}", f"{first:.3f}", *figures, f"{rest:.2e}", f"{peak:.2f}"))
+        curve.append((users, swept, first, bounded))
+        print_row((
+            users, problem.n_stations, width, f"{swept:.4f}", f"{1e9 * swept / users / width:.1f}", f"{first:.3f}",
+            f"{bounded:.2f}", f"{result.wall_s:.1f}", f"{relative_gap(result.objective, bound):.2e}", f"{rest:.2e}",
+            f"{peak:.2f}",
+        ))  # fmt: skip
     if args.plot:
         draw(np.array(curve), args.plot)
 
 
 def draw(curve: np.ndarray, path: Path) -> None:
     """Draw seconds over users, both logarithmic, with a line of growth in proportion."""
-    import plotly.graph_objects as go
+    from matplotlib.figure import Figure
 
-    users, bound, first = curve.T
-    figure = go.Figure()
-    figure.add_scatter(x=users, y=bound, name="dual bound", mode="lines+markers")
-    figure.add_scatter(x=users, y=first, name="local search: first local optimum", mode="lines+markers")
-    figure.add_scatter(x=users, y=first[0] * users / users[0], name="in proportion to N", line={"dash": "dot"})
-    figure.update_xaxes(type="log", title="users")
-    figure.update_yaxes(type="log", title="seconds")
-    figure.write_html(path.with_suffix(".html"), include_plotlyjs="cdn")
+    axes = (figure := Figure(figsize=(6.4, 4.2), layout="constrained")).subplots()
+    users = curve[:, 0]
+    labels = ("one sweep over all users", "local search: first local optimum", "dual bound")
+    for seconds, label, mark in zip(curve.T[1:], labels, "os^", strict=True):
+        axes.loglog(users, seconds, marker=mark, label=label)
+    axes.loglog(users, curve[0, 1] * users / users[0], "k:", label="in proportion to N")
+    axes.set(xlabel="users (100 for each station)", ylabel="seconds, one core")
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend()
+    figure.savefig(path)
 
 
 def main() -> None:

@@ -44,6 +44,8 @@ CHAINS = 400
 QUICK_PAIRS = 10_000
 #: A small problem is begun anew after so many iterations without improvement, and so many more per server.
 ROUND_PATIENCE, ROUND_PATIENCE_PER_SERVER = 50, 10
+#: Nodes of a tree over servers whose prices are looked near, and iterations at each.
+NODES, NODE_SEARCHES = 300, 20
 #: Iterations to find a feasible association in, as a part of the patience.
 REPAIRS = 0.2
 
@@ -191,7 +193,8 @@ def _search(run: Run, problem: Placement) -> None:
     run.details |= {"candidates": lists.instance.station.shape[1], "pairs": lists.instance.cost.size}
     limited = type(run.stop) is not Never
     again = ROUND_PATIENCE + ROUND_PATIENCE_PER_SERVER * problem.n_stations
-    sets = problem.sharing != "fixed" and (problem.opening_cost > 0 or problem.max_open < problem.n_stations)
+    chosen = problem.opening_cost > 0 or problem.max_open < problem.n_stations
+    sets = chosen and problem.sharing != "fixed"
     usable = np.flatnonzero(problem.server_allowed)
     number = 0
     while True:
@@ -232,6 +235,8 @@ def _search(run: Run, problem: Placement) -> None:
             if run.solution is None:
                 _fall_back(run, problem, search)
         _advance(run, search, again if search.small else patience)
+        if chosen and number == 0 and problem.sharing == "fixed" and lists.instance.cost.size <= QUICK_PAIRS:
+            _branch(run, problem)
         number += 1
         if run.iterations - run.improved_at >= (LIMITED * patience if limited else patience):
             return
@@ -258,6 +263,32 @@ def _chains(run: Run, problem: Placement, effort: int) -> None:
 
 def _take(run: Run, association: IntArray) -> None:
     run.offer(association)
+
+
+def _branch(run: Run, problem: Placement) -> None:
+    """Look near the prices of a tree of decided servers, those with the best bounds first.
+
+    Where CPU is a knapsack the sets of servers cannot be told apart by shifts, but their bounds do it.
+    """
+    from solvers.exact.servers import ServerTree
+    from solvers.local_search.arrays import SearchArrays
+    from solvers.local_search.start import from_prices
+
+    dual = PriceDual.of(problem)
+    arrays = SearchArrays.of(problem, dual)
+
+    def visit(node: PriceDual, prices: FloatArray) -> None:
+        start = from_prices(arrays, node, prices)
+        if start is not None:
+            run.offer(start)
+            run.offer(arrays.improve(start, NODE_SEARCHES, run.seed + run.iterations))
+            run.iterations += NODE_SEARCHES
+
+    def cutoff() -> float:
+        return run.evaluation.objective - problem.constant_cost if run.evaluation else np.inf
+
+    ServerTree(dual).search(cutoff, run.should_stop, visit, NODES)
+    run.check()
 
 
 def _priced_start(problem: Placement) -> IntArray | None:
