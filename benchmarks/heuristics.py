@@ -60,7 +60,7 @@ def hard(args: argparse.Namespace) -> None:
     print_head(
         "preset", "instances", "feasible by exact", "by local-search", "gap: median", "worst", "worse than exact"
     )
-    for preset in ("tight-capacity", "tight-deadline", "correlated"):
+    for preset in args.presets:
         known = found = 0
         gaps = []
         for seed in range(args.seeds):
@@ -172,6 +172,7 @@ def main() -> None:
         part.add_argument("--time-limit", type=float, default=limit, help="of each run, s")
         part.add_argument("--users", type=int, nargs="+", default=users)
         part.add_argument("--preset", default="melbourne")
+        part.add_argument("--presets", nargs="+", default=["tight-capacity", "tight-deadline", "correlated"])
         part.add_argument("--objective", default="system-cost")
         part.add_argument("--plot", type=Path)
     args = parser.parse_args()

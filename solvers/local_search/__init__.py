@@ -46,6 +46,8 @@ QUICK_PAIRS = 10_000
 ROUND_PATIENCE, ROUND_PATIENCE_PER_SERVER = 50, 10
 #: Nodes of a tree over servers whose prices are looked near, and iterations at each.
 NODES, NODE_SEARCHES = 300, 20
+#: Sets of servers met there that ejection chains are tried from in turn.
+NODE_SETS = 6
 #: Iterations to find a feasible association in, as a part of the patience.
 REPAIRS = 0.2
 
@@ -196,10 +198,13 @@ def _search(run: Run, problem: Placement) -> None:
     chosen = problem.opening_cost > 0 or problem.max_open < problem.n_stations
     sets = chosen and problem.sharing != "fixed"
     usable = np.flatnonzero(problem.server_allowed)
+    others: list[IntArray] = []
     number = 0
     while True:
         if problem.sharing == "fixed" and number % 2 == 1 and lists.instance.dense:
-            _chains(run, problem, CHAINS * number)
+            # From the incumbent, and in between from other sets of servers.
+            other = others.pop(0) if others and number % 4 == 3 else None
+            _chains(run, problem, CHAINS * (number if other is None else 1), other)
             run.check()
             number += 1
             continue
@@ -236,20 +241,20 @@ def _search(run: Run, problem: Placement) -> None:
                 _fall_back(run, problem, search)
         _advance(run, search, again if search.small else patience)
         if chosen and number == 0 and problem.sharing == "fixed" and lists.instance.cost.size <= QUICK_PAIRS:
-            _branch(run, problem)
+            others = _branch(run, problem)[1:]
         number += 1
         if run.iterations - run.improved_at >= (LIMITED * patience if limited else patience):
             return
 
 
-def _chains(run: Run, problem: Placement, effort: int) -> None:
+def _chains(run: Run, problem: Placement, effort: int, start: IntArray | None) -> None:
     """Search by ejection chains, which divide scarce CPU better than single moves do."""
     from solvers.local_search.arrays import SearchArrays
     from solvers.local_search.ejection import improve_fixed
 
     found, _ = improve_fixed(
         SearchArrays.of(problem),
-        None if run.solution is None else run.solution.association,
+        run.solution.association if start is None and run.solution is not None else start,
         seconds=run.seconds_left,
         seed=run.seed + run.iterations,
         should_stop=run.should_stop,
@@ -265,10 +270,11 @@ def _take(run: Run, association: IntArray) -> None:
     run.offer(association)
 
 
-def _branch(run: Run, problem: Placement) -> None:
+def _branch(run: Run, problem: Placement) -> list[IntArray]:
     """Look near the prices of a tree of decided servers, those with the best bounds first.
 
-    Where CPU is a knapsack the sets of servers cannot be told apart by shifts, but their bounds do it.
+    Where CPU is a knapsack the sets of servers cannot be told apart by shifts, but their bounds do it. Returned is the
+    best association met for each of the best few sets of servers, best first.
     """
     from solvers.exact.servers import ServerTree
     from solvers.local_search.arrays import SearchArrays
@@ -276,19 +282,25 @@ def _branch(run: Run, problem: Placement) -> None:
 
     dual = PriceDual.of(problem)
     arrays = SearchArrays.of(problem, dual)
+    met: dict[bytes, tuple[float, IntArray]] = {}
 
     def visit(node: PriceDual, prices: FloatArray) -> None:
         start = from_prices(arrays, node, prices)
         if start is not None:
             run.offer(start)
-            run.offer(arrays.improve(start, NODE_SEARCHES, run.seed + run.iterations))
+            found = arrays.improve(start, NODE_SEARCHES, run.seed + run.iterations)
+            run.offer(found)
             run.iterations += NODE_SEARCHES
+            cost, servers = arrays.total(found), np.unique(found).tobytes()
+            if cost < met.get(servers, (np.inf,))[0]:
+                met[servers] = cost, found
 
     def cutoff() -> float:
         return run.evaluation.objective - problem.constant_cost if run.evaluation else np.inf
 
     ServerTree(dual).search(cutoff, run.should_stop, visit, NODES)
     run.check()
+    return [found for _, found in sorted(met.values(), key=lambda pair: pair[0])[:NODE_SETS]]
 
 
 def _priced_start(problem: Placement) -> IntArray | None:
