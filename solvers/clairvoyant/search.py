@@ -1,0 +1,239 @@
+"""One clairvoyant run: dual, search over paths, splitting of segments, and a MILP of what is left."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dtopt.bounds import SLACK
+from dtopt.result import Status, relative_gap
+from dtopt.run import OPTIMALITY_GAP, _versions
+from solvers.clairvoyant.dual import TEMPERATURES, WARM
+from solvers.clairvoyant.expanded import expand
+from solvers.clairvoyant.milp import PathModel
+from solvers.clairvoyant.paths import PathSearch
+from solvers.clairvoyant.result import ClairvoyantResult, judge
+from solvers.clairvoyant.start import start
+
+if TYPE_CHECKING:
+    from dtopt.arrays import BoolArray, FloatArray, IntArray
+    from dtopt.scenario import Scenario
+    from solvers.clairvoyant.dual import Prices, TimeDual
+
+__all__ = ["Search"]
+
+#: Sweeps over all users, and choices that the search over paths starts from beside that of the prices.
+SWEEPS, RESTARTS = 60, 3
+#: Rounds of splitting segments, and the relative accuracy that they are split to.
+ROUNDS, ACCURACY = 4, 1e-7
+#: Splitting ends where a round takes less than this part off the gap.
+MUCH = 0.1
+#: The largest MILP, in edges at ends of segments.
+MOST_ENTRIES = 400_000
+#: Each MILP is solved to this part of the gap left, at most and at least so well.
+PART_OF_GAP, FIRST, TIGHT = 0.1, 1e-3, 1e-7
+
+
+class Search:
+    """The state of a run: incumbent, bound and clock."""
+
+    def __init__(self, scenario: Scenario, solver: str, *, time_limit: float | None, seed: int) -> None:
+        self.scenario, self.solver, self.seed = scenario, solver, seed
+        self.limit = math.inf if time_limit is None else time_limit
+        self.rng = np.random.default_rng(seed)
+        self.started, self.cpu_started = time.perf_counter(), time.process_time()
+        self.bound = math.inf
+        self.utility = -math.inf
+        self.associations: tuple[IntArray, ...] | None = None
+        self.slots: FloatArray | None = None
+        self.infeasible = ""
+        self.interrupted = False
+        self.details: dict[str, Any] = {}
+
+    # --- clock and record -----------------------------------------------------------------------------------------
+
+    @property
+    def seconds_left(self) -> float:
+        """Wall time left, s."""
+        return self.limit - (time.perf_counter() - self.started)
+
+    def out_of_time(self) -> bool:
+        """Return whether the time is up."""
+        return self.seconds_left <= 0
+
+    @property
+    def gap(self) -> float:
+        """Relative gap between incumbent and bound."""
+        known = self.utility if math.isfinite(self.utility) else None
+        return relative_gap(known, self.bound if math.isfinite(self.bound) else None)
+
+    def offer(self, choice: IntArray) -> bool:
+        """Judge a choice, keep it where it is the best so far, and return whether it is feasible."""
+        associations = self.expanded.associations(choice)
+        slots, feasible = judge(self.scenario, associations)
+        if feasible and slots.sum() > self.utility:
+            self.utility, self.associations, self.slots = float(slots.sum()), associations, slots
+        return feasible
+
+    def offer_bound(self, value: float) -> None:
+        """Record an upper bound, given without its constant part."""
+        bound = value + self.expanded.constant
+        bound += SLACK * (abs(value) + abs(self.expanded.constant))
+        # Rounding can put a bound just below what is attained.
+        self.bound = min(self.bound, max(bound, self.utility))
+
+    def result(self) -> ClairvoyantResult:
+        """Return what the run has found."""
+        message = ""
+        if self.infeasible:
+            status, message, self.bound = Status.INFEASIBLE, self.infeasible, -math.inf
+        elif self.interrupted:
+            status, message = Status.INTERRUPTED, "interrupted; the best so far is kept"
+        elif self.associations is not None and self.gap <= OPTIMALITY_GAP:
+            status = Status.OPTIMAL
+        elif self.out_of_time():
+            status, message = Status.TIME_LIMIT, "the time limit came before the proof"
+        else:
+            status = Status.FEASIBLE if self.associations is not None else Status.NOT_FOUND
+        found = self.associations is not None
+        return ClairvoyantResult(
+            solver=self.solver,
+            seed=self.seed,
+            scenario_name=self.scenario.name,
+            scenario_hash=self.scenario.content_hash,
+            status=status,
+            associations=self.associations,
+            utility=self.utility if found else None,
+            slot_utility=self.slots,
+            bound=self.bound,
+            wall_s=time.perf_counter() - self.started,
+            cpu_s=time.process_time() - self.cpu_started,
+            message=message,
+            versions=_versions(("numpy", "scipy", "numba", "highspy")),
+            details=self.details,
+        )
+
+    # --- steps ----------------------------------------------------------------------------------------------------
+
+    def run(self, *, exact: bool, rounds: int = ROUNDS) -> None:
+        """Do all steps, as far as the time allows."""
+        try:
+            self._run(exact=exact, rounds=rounds)
+        except KeyboardInterrupt:
+            self.interrupted = True
+
+    def _run(self, *, exact: bool, rounds: int) -> None:
+        self.expanded = expand(self.scenario)
+        if self.expanded.stranded.size:
+            row = int(self.expanded.stranded[0])
+            name = self.scenario.base.network.users.name(int(self.expanded.user[row]))
+            self.infeasible = f"no server can take {name} in slot {self.expanded.slot[row]}, not even alone"
+            return
+        dual, prices = start(self.expanded, stop=self.out_of_time)
+        prices = dual.settled(prices)
+        self.offer_bound(dual.value(prices))
+        self._paths()
+        dual, prices = self._tighten(dual, prices, rounds)
+        self.details |= {"segments": int(dual.segments.server.size), "rows": self.expanded.rows}
+        if exact and self.gap > OPTIMALITY_GAP and not self.out_of_time():
+            self._milp(dual, prices)
+
+    def _paths(self) -> None:
+        """Offer what the search over paths makes of several choices."""
+        net, rows = self.expanded.net, self.expanded.rows
+        search = PathSearch(self.expanded)
+        for start_number in range(RESTARTS + 1):
+            if start_number == 0:
+                choice = net.slack.argmax(axis=1)
+            else:
+                choice = self.rng.integers(0, net.width[:rows])
+            self.offer(search.improve(choice, self.rng, SWEEPS, self.out_of_time))
+            if self.out_of_time():
+                break
+
+    def _tighten(self, dual: TimeDual, prices: Prices, rounds: int) -> tuple[TimeDual, Prices]:
+        """Ascend, and split the segments that the bound rests on while that tightens it."""
+        value, prices = dual.ascend(prices, TEMPERATURES, stop=self.out_of_time)
+        self.offer_bound(value)
+        for _ in range(rounds):
+            if self.out_of_time() or self.gap <= OPTIMALITY_GAP:
+                break
+            accuracy = max(ACCURACY, min(PART_OF_GAP * self.gap, FIRST)) * abs(value)
+            finer, begin = dual.finer(prices, accuracy)
+            if finer is dual:
+                break
+            before = self.bound
+            dual = finer
+            value, prices = dual.ascend(begin, WARM, stop=self.out_of_time)
+            self.offer_bound(value)
+            if math.isfinite(self.utility) and before - self.bound < MUCH * (before - self.utility):
+                break
+        return dual, prices
+
+    @property
+    def cutoff(self) -> float:
+        """The worth, without its constant part, at which a choice is no better than the incumbent."""
+        if not math.isfinite(self.utility):
+            return -math.inf
+        return self.utility + 0.5 * OPTIMALITY_GAP * abs(self.utility) - self.expanded.constant
+
+    def _kept(self, dual: TimeDual, prices: Prices, limit: float) -> BoolArray:
+        """Return which edges may be in which segment in a better solution, shape (segments, R, C, C)."""
+        net = self.expanded.net
+        bounds = dual.edge_bounds(prices)
+        width = net.cell.shape[1]
+        kept = np.zeros((dual.segments.server.size, self.expanded.rows, width, width), dtype=bool)
+        for c, k in enumerate(dual.segments.server.tolist()):
+            first, last = net.starts[k], net.starts[k + 1]
+            good = bounds[c, : last - first] > limit
+            kept[c, net.item_row[first:last], :, net.item_pos[first:last]] = good
+        return kept
+
+    def _milp(self, dual: TimeDual, prices: Prices) -> None:
+        """Solve what is left as a MILP, its segments split at its solutions until the bound meets the incumbent."""
+        size = dual.segments.server.size * self.expanded.rows * self.expanded.net.cell.shape[1] ** 2
+        limit = self.cutoff
+        if size > 100 * MOST_ENTRIES:
+            self.details["milp"] = "too large"
+            return
+        kept = self._kept(dual, prices, limit - SLACK * abs(limit) if math.isfinite(limit) else limit)
+        self.details["edges_left"] = int(kept.sum())
+        if kept.sum() > MOST_ENTRIES:
+            self.details["milp"] = "too large"
+            return
+        model = PathModel(dual, kept)
+        search = PathSearch(self.expanded)
+        tolerance = float(np.clip(PART_OF_GAP * self.gap, TIGHT, FIRST))
+        while not self.out_of_time():
+            answer = model.solve(tolerance, self.seconds_left, self.seed)
+            self.details["milps"] = self.details.get("milps", 0) + 1
+            if answer.status == "infeasible":
+                # Nothing is better than the limit, or what was cut off.
+                if math.isfinite(self.utility):
+                    self.offer_bound(max(limit, self.utility - self.expanded.constant))
+                else:
+                    self.infeasible = "no sequence of associations meets all constraints together"
+                return
+            changed = False
+            if answer.choice is not None:
+                feasible = self.offer(answer.choice)
+                self.offer(search.improve(answer.choice, self.rng, SWEEPS, self.out_of_time))
+                if not feasible:
+                    model.forbidden.append(answer.choice)
+                    changed = True
+                else:
+                    changed = model.sharpen(answer.choice)
+            self.offer_bound(max(answer.bound, limit))
+            if self.gap <= OPTIMALITY_GAP or answer.status == "stopped":
+                return
+            if not changed and tolerance <= TIGHT and answer.choice is not None:
+                # Exact here already, but for rounding: this choice is judged, the model is left with the others.
+                model.forbidden.append(answer.choice)
+                changed = True
+            if changed:
+                tolerance = float(np.clip(PART_OF_GAP * self.gap, TIGHT, tolerance))
+            else:
+                tolerance = max(TIGHT, PART_OF_GAP**2 * tolerance)
