@@ -274,22 +274,9 @@ class TimeDual:
         """Return the prices of some of the segments."""
         return prices._replace(load=prices.load[kept], place=prices.place[kept])
 
-    # --- what it proves of single decisions -----------------------------------------------------------------------
-
-    def edge_bounds(self, prices: Prices) -> FloatArray:
-        """Return upper bounds on g with each edge used in each segment, shape (segments, most items of a cell, C)."""
-        won, summed = self.gains(prices)
-        won[self.segments.single, 1] = -np.inf
-        low, high = self._levels()
-        left = kernel.edge_bounds(
-            self.expanded.net, low, high, self.segments.server, *prices, won, self._best(won)
-        )
-        return np.asarray(self._value(prices, won, summed) + left)
-
-    def segment_bounds(self, prices: Prices) -> FloatArray:
-        """Return upper bounds on g with each segment's cell in it, shape (segments,)."""
-        won, summed = self.gains(prices)
-        return np.asarray(self._value(prices, won, summed) - self._best(won) + won.max(axis=1))
+    def best_of_cell(self, prices: Prices) -> FloatArray:
+        """Return what the cell of each segment wins with its best one, shape (C,)."""
+        return self._best(self.gains(prices)[0])
 
 
 def _pieces(low: float, high: float, *, discrete: bool) -> list[tuple[float, float]]:

@@ -19,7 +19,7 @@ from solvers.clairvoyant.expanded import EQUAL, FIXED, OPTIMAL, Net
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
 
-__all__ = ["Edges", "edge_bounds", "gains", "near_edges", "settled", "smoothed", "spread_paths"]
+__all__ = ["Edges", "gains", "near_edges", "settled", "smoothed", "spread_paths"]
 
 #: Relative room for rounding in levels, see `dtopt.utility_segments.ROUNDING`.
 ROUNDING = 1e-9
@@ -498,47 +498,3 @@ def _backward(
         for p in range(net.width[after]):
             mass += np.exp((value[after, q, p] + backward[after, p] - top) / temperature)
         backward[row, q] = top + temperature * np.log(mass)
-
-
-@numba.njit(cache=True)
-def edge_bounds(
-    net: Net,
-    low: FloatArray,
-    high: FloatArray,
-    segment_cell: IntArray,
-    serve: FloatArray,
-    node: FloatArray,
-    load: FloatArray,
-    place: FloatArray,
-    gain: FloatArray,
-    best: FloatArray,
-) -> FloatArray:
-    """Return how much of the dual's value each edge in each segment leaves at the best, less that value.
-
-    With an edge used its cell takes it, in that segment. `gain`, shape (segments, 2), is what segments win at their
-    ends (−inf for the second end of a single level), `best` what their cells win. Shape (segments, most items, C).
-    """
-    width, most = node.shape[1], 0
-    for cell in range(net.starts.size - 1):
-        most = max(most, net.starts[cell + 1] - net.starts[cell])
-    bound = np.full((low.size, most, width), -np.inf)
-    u, h = np.empty(width), np.empty(width)
-    for c in range(low.size):
-        cell = segment_cell[c]
-        for e in range(1 if low[c] == high[c] else 2):
-            level = high[c] if e == 1 else low[c]
-            for item in range(net.starts[cell], net.starts[cell + 1]):
-                row, pos = net.item_row[item], net.item_pos[item]
-                if not _edges(net, row, pos, cell, low[c], high[c], level, u, h):
-                    continue
-                prior = net.prior[row]
-                fixed = node[row, pos] - serve[row] - place[c]
-                top = 0.0
-                for q in range(net.width[prior]):
-                    u[q] += fixed - node[prior, q] - load[c] * h[q]
-                    top = max(top, u[q])
-                for q in range(net.width[prior]):
-                    left = gain[c, e] - top + u[q] - best[c]
-                    at = item - net.starts[cell]
-                    bound[c, at, q] = max(bound[c, at, q], left)
-    return bound

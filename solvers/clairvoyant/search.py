@@ -11,15 +11,16 @@ import numpy as np
 from dtopt.bounds import SLACK
 from dtopt.result import Status, relative_gap
 from dtopt.run import OPTIMALITY_GAP, _versions
+from solvers.clairvoyant.companies import companies
 from solvers.clairvoyant.dual import TEMPERATURES, WARM
 from solvers.clairvoyant.expanded import expand
-from solvers.clairvoyant.milp import PathModel
+from solvers.clairvoyant.milp import CompanyModel
 from solvers.clairvoyant.paths import PathSearch
 from solvers.clairvoyant.result import ClairvoyantResult, judge
 from solvers.clairvoyant.start import start
 
 if TYPE_CHECKING:
-    from dtopt.arrays import BoolArray, FloatArray, IntArray
+    from dtopt.arrays import FloatArray, IntArray
     from dtopt.scenario import Scenario
     from solvers.clairvoyant.dual import Prices, TimeDual
 
@@ -31,10 +32,10 @@ SWEEPS, RESTARTS = 60, 3
 ROUNDS, ACCURACY = 4, 1e-7
 #: Splitting ends where a round takes less than this part off the gap.
 MUCH = 0.1
-#: The largest MILP, in edges at ends of segments.
-MOST_ENTRIES = 400_000
-#: Each MILP is solved to this part of the gap left, at most and at least so well.
-PART_OF_GAP, FIRST, TIGHT = 0.1, 1e-3, 1e-7
+#: Segments are split to this part of the gap left, and no more coarsely than this.
+PART_OF_GAP, COARSEST = 0.1, 1e-3
+#: Companies of users that a MILP may choose from.
+MOST_COMPANIES = 200_000
 
 
 class Search:
@@ -161,7 +162,7 @@ class Search:
         for _ in range(rounds):
             if self.out_of_time() or self.gap <= OPTIMALITY_GAP:
                 break
-            accuracy = max(ACCURACY, min(PART_OF_GAP * self.gap, FIRST)) * abs(value)
+            accuracy = max(ACCURACY, min(PART_OF_GAP * self.gap, COARSEST)) * abs(value)
             finer, begin = dual.finer(prices, accuracy)
             if finer is dual:
                 break
@@ -180,36 +181,22 @@ class Search:
             return -math.inf
         return self.utility + 0.5 * OPTIMALITY_GAP * abs(self.utility) - self.expanded.constant
 
-    def _kept(self, dual: TimeDual, prices: Prices, limit: float) -> BoolArray:
-        """Return which edges may be in which segment in a better solution, shape (segments, R, C, C)."""
-        net = self.expanded.net
-        bounds = dual.edge_bounds(prices)
-        width = net.cell.shape[1]
-        kept = np.zeros((dual.segments.server.size, self.expanded.rows, width, width), dtype=bool)
-        for c, k in enumerate(dual.segments.server.tolist()):
-            first, last = net.starts[k], net.starts[k + 1]
-            good = bounds[c, : last - first] > limit
-            kept[c, net.item_row[first:last], :, net.item_pos[first:last]] = good
-        return kept
-
     def _milp(self, dual: TimeDual, prices: Prices) -> None:
-        """Solve what is left as a MILP, its segments split at its solutions until the bound meets the incumbent."""
-        size = dual.segments.server.size * self.expanded.rows * self.expanded.net.cell.shape[1] ** 2
+        """Solve what is left as a MILP over companies of users, if they are not too many."""
         limit = self.cutoff
-        if size > 100 * MOST_ENTRIES:
-            self.details["milp"] = "too large"
-            return
-        kept = self._kept(dual, prices, limit - SLACK * abs(limit) if math.isfinite(limit) else limit)
-        self.details["edges_left"] = int(kept.sum())
-        if kept.sum() > MOST_ENTRIES:
-            self.details["milp"] = "too large"
-            return
-        model = PathModel(dual, kept)
         search = PathSearch(self.expanded)
-        tolerance = float(np.clip(PART_OF_GAP * self.gap, TIGHT, FIRST))
+        room = dual.value(prices) - limit
+        low, high, cell = dual.segments.low, dual.segments.high, dual.segments.server
+        found = companies(
+            self.expanded.net, low, high, cell, *prices, dual.best_of_cell(prices), room, search.big, MOST_COMPANIES
+        )
+        self.details["companies"] = int(found.cell.size)
+        if not found.complete:
+            self.details["milp"] = "too large"
+            return
+        model = CompanyModel(self.expanded, found)
         while not self.out_of_time():
-            answer = model.solve(tolerance, self.seconds_left, self.seed)
-            self.details["milps"] = self.details.get("milps", 0) + 1
+            answer = model.solve(self.seconds_left, self.seed)
             if answer.status == "infeasible":
                 # Nothing is better than the limit, or what was cut off.
                 if math.isfinite(self.utility):
@@ -217,23 +204,9 @@ class Search:
                 else:
                     self.infeasible = "no sequence of associations meets all constraints together"
                 return
-            changed = False
-            if answer.choice is not None:
-                feasible = self.offer(answer.choice)
-                self.offer(search.improve(answer.choice, self.rng, SWEEPS, self.out_of_time))
-                if not feasible:
-                    model.forbidden.append(answer.choice)
-                    changed = True
-                else:
-                    changed = model.sharpen(answer.choice)
+            feasible = answer.choice is not None and self.offer(answer.choice)
             self.offer_bound(max(answer.bound, limit))
-            if self.gap <= OPTIMALITY_GAP or answer.status == "stopped":
+            if self.gap <= OPTIMALITY_GAP or answer.status == "stopped" or answer.choice is None or feasible:
                 return
-            if not changed and tolerance <= TIGHT and answer.choice is not None:
-                # Exact here already, but for rounding: this choice is judged, the model is left with the others.
-                model.forbidden.append(answer.choice)
-                changed = True
-            if changed:
-                tolerance = float(np.clip(PART_OF_GAP * self.gap, TIGHT, tolerance))
-            else:
-                tolerance = max(TIGHT, PART_OF_GAP**2 * tolerance)
+            # Feasible but for rounding: the model is left with the others.
+            model.forbidden.append(answer.choice)
