@@ -41,7 +41,7 @@ ITERATIONS, MEMORY, REMEMBERED = 80, 20, 60_000_000
 #: The ascent ends where a step lowers the mean over rows by less than this part of their spread.
 PRECISION = 1e-8
 #: Segments take part in the ascent that win less than their cell's best by no more than so many spreads.
-NEAR = 1.0
+NEAR = 0.3
 #: The same for edges, less their user's.
 NEAR_EDGES = 0.5
 #: Halvings in the search for the price of load of a segment.

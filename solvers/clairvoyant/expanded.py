@@ -95,7 +95,8 @@ class ExpandedScenario:
     constant : float
         −(1−β) Σ E_i over all slots, which no decision changes.
     dense : bool
-        Whether every server that a user may use is a candidate.
+        Whether every server that a user may use is a candidate. Where not, the last position of a row stands for all
+        the others together, see `expand`; its server is M.
     """
 
     scenario: Scenario
@@ -114,6 +115,13 @@ class ExpandedScenario:
     def rows(self) -> int:
         """R."""
         return self.slot.size
+
+    @property
+    def real(self) -> Net:
+        """`net` without the positions that stand for other servers, for what makes associations."""
+        if self.dense:
+            return self.net
+        return self.net._replace(width=np.minimum(self.net.width, self.net.cell.shape[1] - 1))
 
     @property
     def last(self) -> BoolArray:
@@ -165,7 +173,9 @@ def expand(scenario: Scenario, candidates: int | None = None) -> ExpandedScenari
     ----------
     scenario : Scenario
     candidates : int, optional
-        So many servers of each user in each slot, those of most worth where all are loaded alike; all where not given.
+        So many servers of each user in each slot, those of most worth to the user alone; all where not given. All
+        others together are one more position, a relaxation: it is worth what the best of them is to the user alone,
+        it loads none of them, and the way to it and from it is the shortest to any of them.
     """
     return _Builder(scenario, candidates).build()
 
@@ -177,8 +187,10 @@ class _Builder:
         self.scenario = scenario
         base = scenario.base
         allowed = int(base.server_allowed.sum())
-        self.width = allowed if candidates is None else min(allowed, candidates)
-        self.dense = self.width == allowed
+        self.dense = candidates is None or candidates >= allowed
+        #: Candidates of a row, and positions: with one for all other servers where they are not all candidates.
+        self.candidates = allowed if self.dense else int(candidates or 1)
+        self.width = self.candidates + (not self.dense)
         self.parts: dict[str, list[np.ndarray]] = {}
         self.before = np.full(scenario.n_users, -1, dtype=np.int64)
         self.before_server = np.zeros((0, self.width), dtype=np.int64)
@@ -250,24 +262,33 @@ class _Builder:
         utility = ServerUtility.of(problem)
         users, n = scenario.present_users(slot), problem.n_users
         even = utility.even_levels()
-        server = self._candidates(utility, even)
+        alone = _alone(utility)
+        server = self._candidates(alone)
         rows = np.arange(n)[:, None]
         used = server >= 0
-        slack = np.where(used, utility.slack[rows, np.maximum(server, 0)], -np.inf)
+        real = used & (server < problem.n_stations)
+        slack = np.where(real, utility.slack[rows, np.where(real, server, 0)], -np.inf)
         prior, from_server = self._prior(slot, users)
         room = TOLERANCE * utility.deadline
-        hard = utility.deadline_mode == "hard"
-        move = _moves(problem, from_server, server)
-        if hard:
-            move[~self._in_time(utility, server, slack, move, room)] = np.inf
+        move = self._moves(problem, from_server, server, np.isfinite(alone))
+        if not self.dense:
+            chosen = np.zeros((n, problem.n_stations + 1), dtype=bool)
+            chosen[rows, server] = used
+            best = np.where(chosen[:, :-1], -np.inf, alone).max(axis=1)
+            slack[:, -1] = np.where(used[:, -1], best, -np.inf)
+        in_time = self._in_time(utility, np.where(real, server, -1), slack, move, room)
+        if utility.deadline_mode == "hard":
+            move[~in_time] = np.inf
         servers = np.unique(server[used])
-        number = np.full(problem.n_stations, -1, dtype=np.int64)
+        number = np.full(problem.n_stations + 1, -1, dtype=np.int64)
         number[servers] = np.arange(servers.size) + self.cells
         top = utility.top.copy()
         if utility.clamps:
-            _raise_tops(utility, server, slack, move, top)
+            _raise_tops(utility, np.where(real, server, -1), slack, move, top)
         with np.errstate(over="ignore"):
             decay = np.where(np.isfinite(move), np.exp(-move), -1.0)
+        # All other servers together have room for everyone, at a level that means nothing.
+        nothing = 0.0 if utility.sharing == "optimal" else 1.0
         self.put(
             slot=np.full(n, slot),
             user=users,
@@ -279,37 +300,51 @@ class _Builder:
             growth=np.asarray(utility.growth, dtype=float),
             size=np.asarray(utility.size, dtype=float),
             room=room,
-            cell=np.where(used, number[np.maximum(server, 0)], -1),
-            rate=utility.rate[servers],
-            part=utility.part[servers],
-            places=utility.capacity[servers],
-            top=top[servers],
-            even=even[servers],
+            cell=np.where(used, number[server], -1),
+            rate=np.append(utility.rate, 0.0)[servers],
+            part=np.append(utility.part, 0.0)[servers],
+            places=np.append(utility.capacity, float(n))[servers],
+            top=np.append(top, nothing)[servers],
+            even=np.append(even, nothing)[servers],
             cell_slot=np.full(servers.size, slot),
             cell_server=servers,
         )
         if utility.demand is not None:
-            self.put(demand=np.where(used, utility.demand[rows, np.maximum(server, 0)], 0.0))
+            self.put(demand=np.where(real, utility.demand[rows, np.where(real, server, 0)], 0.0))
         self.before = np.full(scenario.n_users, -1, dtype=np.int64)
         self.before[users] = np.arange(n)
         self.before_server = server
         self.offset += n
         self.cells += servers.size
 
-    def _candidates(self, utility: ServerUtility, even: FloatArray) -> IntArray:
-        """Return the servers that rows may choose, best first cut, then in order; −1 pads, shape (n, C)."""
-        able = np.isfinite(utility.slack)
+    def _candidates(self, alone: FloatArray) -> IntArray:
+        """Return the servers that rows may choose in order, then M where there are others; −1 pads."""
+        able = np.isfinite(alone)
         n, m = able.shape
-        if self.dense:
-            score = np.where(able, 0.0, -np.inf)
-        else:
-            score = np.where(able, utility.slack - utility.growth[:, None] * (utility.rate * even), -np.inf)
-        order = np.argsort(-score, axis=1, kind="stable")[:, : self.width]
-        chosen = np.where(np.take_along_axis(able, order, axis=1), order, m)
-        chosen = np.sort(chosen, axis=1)
+        order = np.argsort(-np.where(able, 0.0 if self.dense else alone, -np.inf), axis=1, kind="stable")
+        order = order[:, : self.candidates]
+        chosen = np.sort(np.where(np.take_along_axis(able, order, axis=1), order, m), axis=1)
         found: IntArray = np.full((n, self.width), -1, dtype=np.int64)
         found[:, : chosen.shape[1]] = np.where(chosen < m, chosen, -1)
+        if not self.dense:
+            found[able.sum(axis=1) > self.candidates, -1] = m
         return found
+
+    def _moves(self, problem: Migration, before: IntArray, server: IntArray, able: BoolArray) -> FloatArray:
+        """Return the weighted moving times between positions, 0 where there was no twin, shape (n, C, C)."""
+        network, m = problem.network, problem.n_stations
+        stations = np.arange(m)
+        table = network.station_distance(stations[:, None], stations[None, :])
+        distance = table[np.clip(before, 0, m - 1)[:, :, None], np.clip(server, 0, m - 1)[:, None, :]]
+        if not self.dense:
+            # The way to other servers than a row's candidates, and from others than those of the row before.
+            distance[:, :, -1] = _to_others(table, before, _others(server, able))
+            # Others may do where the row before has them, whoever may use what now.
+            distance[:, -1, :] = _to_others(table, server, _others(before, np.ones_like(able)))
+            distance[:, -1, -1] = 0.0
+        scale = problem.migration_weight * network.backhaul_s_per_bit_m
+        time = scale * network.users.data_bits[:, None, None] * distance
+        return np.asarray(np.where(before[:, :, None] < 0, 0.0, time))
 
     def _prior(self, slot: int, users: IntArray) -> tuple[IntArray, IntArray]:
         """Return each row's row before or source, and the servers there, shape (n, C); −1 for no twin."""
@@ -334,16 +369,37 @@ class _Builder:
             level = utility.size[:, None] * utility.part[k]
         else:
             level = np.full(server.shape, 1.0 if utility.discrete else 0.0)
-        alone = utility.growth[:, None] * (utility.rate[k] * level)
+        # All other servers together have their best one's latency in their slack already.
+        alone = np.where(server < 0, 0.0, utility.growth[:, None] * (utility.rate[k] * level))
         return np.asarray(alone[:, None, :] + move <= slack[:, None, :] + room[:, None, None])
 
 
-def _moves(problem: Migration, before: IntArray, server: IntArray) -> FloatArray:
-    """Return the weighted moving times between servers, 0 where there was no twin, shape (n, C, C)."""
-    network = problem.network
-    distance = network.station_distance(np.maximum(before, 0)[:, :, None], np.maximum(server, 0)[:, None, :])
-    time = network.backhaul_s_per_bit_m * network.users.data_bits[:, None, None] * distance
-    return np.asarray(np.where(before[:, :, None] < 0, 0.0, problem.migration_weight * time))
+def _alone(utility: ServerUtility) -> FloatArray:
+    """Return each user's slack alone on each server, shape (N, M); −inf where it may not be."""
+    if utility.sharing == "fixed":
+        return utility.slack
+    level = 1.0 if utility.discrete else utility.size[:, None] * utility.part
+    return np.asarray(utility.slack - utility.growth[:, None] * utility.rate * level)
+
+
+def _others(server: IntArray, able: BoolArray) -> BoolArray:
+    """Return which servers that rows may use are none of theirs, shape (n, M)."""
+    n, m = able.shape
+    others = np.ones((n, m + 2), dtype=bool)
+    # Both −1 and M fall outside.
+    others[np.arange(n)[:, None], np.where(server < 0, m + 1, server)] = False
+    return np.asarray(others[:, :m] & able)
+
+
+def _to_others(table: FloatArray, server: IntArray, others: BoolArray) -> FloatArray:
+    """Return the distance from each of the rows' servers to the nearest of the others, 0 from none, shape (n, C)."""
+    m = len(table)
+    result = np.zeros(server.shape)
+    for p in range(server.shape[1]):
+        real = (server[:, p] >= 0) & (server[:, p] < m)
+        nearest = np.where(others[real], table[server[real, p]], np.inf).min(axis=1, initial=np.inf)
+        result[real, p] = np.where(np.isfinite(nearest), nearest, 0.0)
+    return result
 
 
 def _raise_tops(utility: ServerUtility, server: IntArray, slack: FloatArray, move: FloatArray, top: FloatArray) -> None:

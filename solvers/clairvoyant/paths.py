@@ -272,7 +272,7 @@ class PathSearch:
     """Local search over paths from any choice, feasible or not: what breaks a rule costs more than all is worth."""
 
     def __init__(self, expanded: ExpandedScenario) -> None:
-        net = expanded.net
+        net = expanded.real
         self.net = net
         rows = expanded.rows
         following = np.full(net.width.size, -1, dtype=np.int64)
