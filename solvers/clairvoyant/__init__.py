@@ -1,0 +1,121 @@
+"""The clairvoyant optimum of a scenario, with the whole trace known and migration costs, and upper bounds on it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dtopt.arrays import int_array, number
+from dtopt.channel import GainMatrix
+from dtopt.errors import InputError
+from dtopt.network import BaseStations, Network, Users
+from dtopt.problem import Migration
+from dtopt.scenario import RecordedGains, Scenario
+from solvers.clairvoyant.result import ClairvoyantResult, judge
+from solvers.clairvoyant.search import Search
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dtopt.arrays import IntArray
+
+__all__ = ["ClairvoyantResult", "clairvoyant", "clairvoyant_bound", "judge"]
+
+
+#: Relative gap that is enough for a bound.
+TARGET = 5e-4
+
+
+def clairvoyant(
+    scenario: Scenario, *, time_limit: float | None = None, seed: int = 0, start: Sequence[IntArray] | None = None
+) -> ClairvoyantResult:
+    """Return the best associations of all slots together, proven for small scenarios.
+
+    The dual of `clairvoyant_bound` first; then HiGHS chooses among all companies of users that the dual does not prove
+    to be in no better solution (`solvers.clairvoyant.companies`, `.milp`). Where those are too many or the time ends
+    first, the result is a feasible sequence and its bound.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    time_limit : float, optional
+        Wall time, s; where it comes first, the best so far and its bound are returned.
+    seed : int
+    start : sequence of ndarray of int, optional
+        Associations of all slots to improve on, for example those of a policy.
+
+    Raises
+    ------
+    InputError
+        On a negative time limit, or a start that does not fit the scenario.
+    """
+    return _solve(scenario, "clairvoyant", seed, start, exact=True, time_limit=time_limit)
+
+
+def clairvoyant_bound(
+    scenario: Scenario,
+    *,
+    time_limit: float | None = None,
+    seed: int = 0,
+    start: Sequence[IntArray] | None = None,
+    gap: float = TARGET,
+    candidates: int | None = None,
+) -> ClairvoyantResult:
+    """Return an upper bound on the utility of every policy over a scenario, and associations near it.
+
+    A Lagrangian over the servers' loads and the users' paths (`solvers.clairvoyant.dual`), valid for any prices; and a
+    local search over whole paths (`.paths`), whose result is judged by the evaluator, so that the gap is known.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    time_limit : float, optional
+        Wall time, s; looked at between steps.
+    seed : int
+    start : sequence of ndarray of int, optional
+        See `clairvoyant`.
+    gap : float
+        The bound is tightened until it is within this part of the associations found, or no more comes of it.
+    candidates : int, optional
+        Servers of each user in each slot that are looked at one by one; the others are relaxed together. All where not
+        given, as long as that does not take too much memory.
+
+    Raises
+    ------
+    InputError
+        On a number out of range, or a start that does not fit the scenario.
+    """
+    gap = number(gap, "gap", minimum=0.0)
+    if candidates is not None:
+        candidates = int(int_array(candidates, "candidates", shape=(), minimum=1))
+    options = {"time_limit": time_limit, "target": gap, "candidates": candidates}
+    return _solve(scenario, "clairvoyant-bound", seed, start, exact=False, **options)
+
+
+def _solve(
+    scenario: Scenario, name: str, seed: int, start: Sequence[IntArray] | None, *, exact: bool, **options: Any
+) -> ClairvoyantResult:
+    if options["time_limit"] is not None:
+        number(options["time_limit"], "time limit", minimum=0.0, infinite=True)
+    if start is not None and len(start) != scenario.n_slots:
+        raise InputError(f"has {len(start)} slots, the scenario {scenario.n_slots}", where="start")
+    compile_kernels()
+    search = Search(scenario, name, seed=seed, **options)
+    search.run(exact=exact, start=start)
+    return search.result()
+
+
+@cache
+def compile_kernels() -> None:
+    """Compile what a run needs, or load it from Numba's cache: part of installing it, not of any run."""
+    two = np.ones(2)
+    network = Network(
+        Users(two, two, two, two, np.zeros((2, 2))), BaseStations(two, np.ones(2, dtype=int)), GainMatrix(np.ones((2, 2)))
+    )
+    base = Migration(network, previous=np.array([0, 1]), servers=np.array([0, 1]), deadline="soft")
+    tiny = Scenario(base, np.zeros((2, 2, 2)), radio=RecordedGains(np.ones((2, 2, 2))))
+    search = Search(tiny, "")
+    search.run(exact=True, rounds=1)
+    search.companies(*search.dual)

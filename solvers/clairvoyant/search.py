@@ -1,0 +1,251 @@
+"""One clairvoyant run: dual, search over paths, splitting of segments, and a MILP of what is left."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dtopt.bounds import SLACK
+from dtopt.result import Status, relative_gap
+from dtopt.run import OPTIMALITY_GAP, _versions
+from solvers.clairvoyant.companies import Companies, companies
+from solvers.clairvoyant.dual import TEMPERATURES, WARM
+from solvers.clairvoyant.expanded import expand
+from solvers.clairvoyant.milp import CompanyModel
+from solvers.clairvoyant.paths import PathSearch
+from solvers.clairvoyant.result import ClairvoyantResult, judge
+from solvers.clairvoyant.start import start as start_prices
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dtopt.arrays import FloatArray, IntArray
+    from dtopt.scenario import Scenario
+    from solvers.clairvoyant.dual import Prices, TimeDual
+
+__all__ = ["Search"]
+
+#: Edges that all servers are candidates up to, and candidates of a user in a slot beyond.
+MOST_EDGES, CANDIDATES = 40_000_000, 10
+#: Sweeps over all users, and choices that the search over paths starts from beside that of the prices.
+SWEEPS, RESTARTS = 60, 3
+#: Rounds of splitting segments, and the relative accuracy that they are split to.
+ROUNDS, ACCURACY = 4, 1e-7
+#: Splitting ends where a round takes less than this part off the gap.
+MUCH = 0.1
+#: Segments are split to this part of the gap left, and no more coarsely than this.
+PART_OF_GAP, COARSEST = 0.1, 1e-3
+#: Companies of users that a MILP may choose from, and so few that it is not worth while to have fewer.
+MOST_COMPANIES, FEW_COMPANIES = 200_000, 5_000
+
+
+class Search:
+    """The state of a run: incumbent, bound and clock."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        solver: str,
+        *,
+        time_limit: float | None = None,
+        seed: int = 0,
+        target: float = 0.0,
+        candidates: int | None = None,
+    ) -> None:
+        self.scenario, self.solver, self.seed = scenario, solver, seed
+        self.target = max(target, OPTIMALITY_GAP)
+        self.candidates = candidates
+        self.limit = math.inf if time_limit is None else time_limit
+        self.rng = np.random.default_rng(seed)
+        self.started, self.cpu_started = time.perf_counter(), time.process_time()
+        self.bound = math.inf
+        self.utility = -math.inf
+        self.associations: tuple[IntArray, ...] | None = None
+        self.slots: FloatArray | None = None
+        self.infeasible = ""
+        self.interrupted = False
+        self.details: dict[str, Any] = {}
+
+    # --- clock and record -----------------------------------------------------------------------------------------
+
+    @property
+    def seconds_left(self) -> float:
+        """Wall time left, s."""
+        return self.limit - (time.perf_counter() - self.started)
+
+    def out_of_time(self) -> bool:
+        """Return whether the time is up."""
+        return self.seconds_left <= 0
+
+    @property
+    def gap(self) -> float:
+        """Relative gap between incumbent and bound."""
+        known = self.utility if math.isfinite(self.utility) else None
+        return relative_gap(known, self.bound if math.isfinite(self.bound) else None)
+
+    def offer(self, choice: IntArray) -> bool:
+        """Judge a choice, keep it where it is the best so far, and return whether it is feasible."""
+        associations = self.expanded.associations(choice)
+        slots, feasible = judge(self.scenario, associations)
+        if feasible and slots.sum() > self.utility:
+            self.utility, self.associations, self.slots = float(slots.sum()), associations, slots
+        return feasible
+
+    def offer_bound(self, value: float) -> None:
+        """Record an upper bound, given without its constant part."""
+        bound = value + self.expanded.constant
+        bound += SLACK * (abs(value) + abs(self.expanded.constant))
+        # Rounding can put a bound just below what is attained.
+        self.bound = min(self.bound, max(bound, self.utility))
+
+    def result(self) -> ClairvoyantResult:
+        """Return what the run has found."""
+        message = ""
+        if self.infeasible:
+            status, message, self.bound = Status.INFEASIBLE, self.infeasible, -math.inf
+        elif self.interrupted:
+            status, message = Status.INTERRUPTED, "interrupted; the best so far is kept"
+        elif self.associations is not None and self.gap <= OPTIMALITY_GAP:
+            status = Status.OPTIMAL
+        elif self.out_of_time():
+            status, message = Status.TIME_LIMIT, "the time limit came before the proof"
+        else:
+            status = Status.FEASIBLE if self.associations is not None else Status.NOT_FOUND
+        found = self.associations is not None
+        return ClairvoyantResult(
+            solver=self.solver,
+            seed=self.seed,
+            scenario_name=self.scenario.name,
+            scenario_hash=self.scenario.content_hash,
+            status=status,
+            associations=self.associations,
+            utility=self.utility if found else None,
+            slot_utility=self.slots,
+            bound=self.bound,
+            wall_s=time.perf_counter() - self.started,
+            cpu_s=time.process_time() - self.cpu_started,
+            message=message,
+            versions=_versions(("numpy", "scipy", "numba", "highspy")),
+            details=self.details,
+        )
+
+    # --- steps ----------------------------------------------------------------------------------------------------
+
+    def run(self, *, exact: bool, rounds: int = ROUNDS, start: Sequence[IntArray] | None = None) -> None:
+        """Do all steps, as far as the time allows."""
+        try:
+            if start is not None:
+                self._begin_from(start)
+            self._run(exact=exact, rounds=rounds)
+        except KeyboardInterrupt:
+            self.interrupted = True
+
+    def _begin_from(self, associations: Sequence[IntArray]) -> None:
+        """Take associations of all slots as the first incumbent where they are feasible."""
+        slots, feasible = judge(self.scenario, associations)
+        if feasible:
+            self.utility, self.slots = float(slots.sum()), slots
+            self.associations = tuple(np.array(a, dtype=np.int64) for a in associations)
+
+    def _run(self, *, exact: bool, rounds: int) -> None:
+        base = self.scenario.base
+        if self.candidates is None:
+            most = self.scenario.n_slots * self.scenario.n_users * int(base.server_allowed.sum()) ** 2
+            self.candidates = CANDIDATES if most > MOST_EDGES else None
+        self.expanded = expand(self.scenario, self.candidates)
+        if not self.expanded.dense:
+            self.details["candidates"] = self.candidates
+        if self.expanded.stranded.size:
+            row = int(self.expanded.stranded[0])
+            name = self.scenario.base.network.users.name(int(self.expanded.user[row]))
+            self.infeasible = f"no server can take {name} in slot {self.expanded.slot[row]}, not even alone"
+            return
+        dual, prices = start_prices(self.expanded, stop=self.out_of_time)
+        prices = dual.settled(prices)
+        self.offer_bound(dual.value(prices))
+        self._paths()
+        value, prices = dual.ascend(prices, TEMPERATURES, stop=self.out_of_time)
+        self.offer_bound(value)
+        exact = exact and self.expanded.dense
+        self.dual = dual, prices
+        if not (exact and self._milp(dual, prices, FEW_COMPANIES)):
+            self.dual = self._split(dual, prices, value, rounds)
+            if exact and not self._milp(*self.dual, MOST_COMPANIES):
+                self.details["milp"] = "too large"
+        self.details |= {"segments": int(self.dual[0].segments.server.size), "rows": self.expanded.rows}
+
+    def _paths(self) -> None:
+        """Offer what the search over paths makes of several choices."""
+        net, rows = self.expanded.real, self.expanded.rows
+        search = PathSearch(self.expanded)
+        starts = [net.slack[:, : net.width.max()].argmax(axis=1)]
+        starts += [self.rng.integers(0, net.width[:rows]) for _ in range(RESTARTS)]
+        if self.associations is not None:
+            given = self.expanded.choice(self.associations)
+            starts += [] if given is None else [given]
+        for choice in starts:
+            self.offer(search.improve(choice, self.rng, SWEEPS, self.out_of_time))
+            if self.out_of_time():
+                break
+
+    def _split(self, dual: TimeDual, prices: Prices, value: float, rounds: int) -> tuple[TimeDual, Prices]:
+        """Split the segments that the bound rests on and ascend again, while that tightens it."""
+        for _ in range(rounds):
+            if self.out_of_time() or self.gap <= self.target:
+                break
+            accuracy = max(ACCURACY, min(PART_OF_GAP * self.gap, COARSEST)) * abs(value)
+            finer, begin = dual.finer(prices, accuracy)
+            if finer is dual:
+                break
+            before = self.bound
+            dual = finer
+            value, prices = dual.ascend(begin, WARM, stop=self.out_of_time)
+            self.offer_bound(value)
+            if math.isfinite(self.utility) and before - self.bound < MUCH * (before - self.utility):
+                break
+        return dual, prices
+
+    @property
+    def cutoff(self) -> float:
+        """The worth, without its constant part, at which a choice is no better than the incumbent."""
+        if not math.isfinite(self.utility):
+            return -math.inf
+        return self.utility + 0.5 * OPTIMALITY_GAP * abs(self.utility) - self.expanded.constant
+
+    def companies(self, dual: TimeDual, prices: Prices, limit: int = MOST_COMPANIES) -> Companies:
+        """Return the companies of users that may be in a better solution than the incumbent."""
+        room = dual.value(prices) - self.cutoff
+        low, high, cell = dual.segments.low, dual.segments.high, dual.segments.server
+        big = PathSearch(self.expanded).big
+        best = dual.best_of_cell(prices)
+        return companies(self.expanded.net, low, high, cell, *prices, best, room, big, limit)
+
+    def _milp(self, dual: TimeDual, prices: Prices, limit: int) -> bool:
+        """Solve what is left as a MILP over companies of users; return whether they are few enough for that."""
+        if self.gap <= OPTIMALITY_GAP or self.out_of_time():
+            return True
+        cutoff = self.cutoff
+        found = self.companies(dual, prices, limit)
+        if not found.complete:
+            return False
+        self.details["companies"] = int(found.cell.size)
+        model = CompanyModel(self.expanded, found)
+        while not self.out_of_time():
+            answer = model.solve(self.seconds_left, self.seed)
+            if answer.status == "infeasible":
+                # Nothing is better than the cutoff, or what was cut off.
+                if math.isfinite(self.utility):
+                    self.offer_bound(max(cutoff, self.utility - self.expanded.constant))
+                else:
+                    self.infeasible = "no sequence of associations meets all constraints together"
+                break
+            feasible = answer.choice is not None and self.offer(answer.choice)
+            self.offer_bound(max(answer.bound, cutoff))
+            if self.gap <= OPTIMALITY_GAP or answer.status == "stopped" or answer.choice is None or feasible:
+                break
+            # Feasible but for rounding: the model is left with the others.
+            model.forbidden.append(answer.choice)
+        return True
