@@ -69,11 +69,12 @@ def _choose(problem: Migration) -> IntArray:
     column[servers] = np.arange(servers.size)
     start = np.where(problem.previous >= 0, column[np.maximum(problem.previous, 0)], -1)
     placed = start >= 0
-    level = np.bincount(start[placed], weights=u.size[placed], minlength=m) * u.part
+    level: FloatArray = np.bincount(start[placed], weights=u.size[placed], minlength=m) * u.part
     count: IntArray = np.bincount(start[placed], minlength=m)
     taken: FloatArray = np.zeros(m)
     if problem.sharing == "fixed":
-        taken = np.bincount(start[placed], weights=u.demand[placed, start[placed]], minlength=m)
+        held = u.demand[placed, start[placed]]
+        taken = np.asarray(np.bincount(start[placed], weights=held, minlength=m), dtype=np.float64)
     for i in range(n):
         home = start[i]
         load = u.size[i] * u.part
