@@ -172,9 +172,7 @@ def main() -> None:
     parser.add_argument("part", choices=["policies", "crossover", "forecasts", "scale", "long"])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--slots", type=int, default=60)
-    parser.add_argument(
-        "--bound", type=float, default=120.0, help="wall time for each clairvoyant bound, s; 0 for none"
-    )
+    parser.add_argument("--bound", type=float, default=120.0, help="wall time for each bound, s; 0 for none")
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
     getattr(sys.modules[__name__], args.part)(args)

@@ -21,7 +21,7 @@ TEXT_COLUMNS = 1
 
 @dataclass(frozen=True)
 class _Column:
-    """A column: its heading, the figure behind it, its factor, its digits after the point, whether its spread is told."""
+    """A column: heading, the figure behind it, its factor, digits after the point, whether its spread is told."""
 
     heading: str
     figure: str

@@ -29,10 +29,12 @@ __all__ = ["FORECASTS", "Forecast", "forecast"]
 
 #: Distance over which a place says something about another: that of sight in 3GPP TR 38.901, Table 7.6.3.1-2, m.
 RADIO_DISTANCE_M = 50.0
+#: Slots that the radio map and all rates are taken over, the newest.
+RECENT = 60
 #: Observations that the radio map keeps, the newest, and those that it asks at a place.
 MOST_SAMPLES, NEIGHBOURS = 10_000, 12
-#: Slots after which a station counts as kept, so that it is not for a moment's fading; slots that rates are taken over.
-LAG, RECENT = 2, 50
+#: Slots after which a station counts as kept, so that it is not for a moment's fading.
+LAG = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,14 +118,14 @@ def _mapped(past: Past, places: FloatArray) -> Forecast:
     horizon, n, many, _ = places.shape
     slot = past.slot
     users, network = past.users(slot), past.network(slot)
-    now = past.position_m(slot)[users]
+    now = past.record(slot).position_m[users]
     seen, station, slowness, low, high = _samples(past)
     count = max(1, min(NEIGHBOURS // many, len(seen)))
     tree = cKDTree(seen)
     shape = (horizon, n, many * count + 1)
     stations, weights = np.empty(shape, dtype=np.int64), np.empty(shape)
     pace = np.empty((horizon, n))
-    own = _slowness(network.access_rate_bps, network.bandwidth_hz)
+    own = past.record(slot).slowness[users]
     loyal = _loyalty(past)
     for h in range(horizon):
         # Nobody leaves the area that was seen.
@@ -140,62 +142,40 @@ def _mapped(past: Past, places: FloatArray) -> Forecast:
         kept = keeps.mean(axis=1)
         stations[h, :, 0], stations[h, :, 1:] = network.access_station, station[index].reshape(n, -1)
         weights[h, :, 0], weights[h, :, 1:] = kept, near.reshape(n, -1)
-        pace[h] = np.where(kept > 0, kept * own, 0.0) + (near * slowness[index]).sum(axis=(1, 2))
+        pace[h] = np.where(np.isfinite(own), kept * own, 0.0) + (near * slowness[index]).sum(axis=(1, 2))
     with np.errstate(divide="ignore"):
         rate = network.bandwidth_hz / pace
     stays = np.repeat(_survival(past) ** np.arange(1, horizon + 1)[:, None], n, axis=1)
     return Forecast(stations, weights, rate, np.tile(network.stations.cpu_hz, (horizon, 1)), stays)
 
 
-def _slowness(rate_bps: FloatArray, bandwidth_hz: float) -> FloatArray:
-    """Return W / r, so that observations under other bandwidths can be compared."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(bandwidth_hz / rate_bps)
-
-
 def _samples(past: Past) -> tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray]:
     """Return the newest observations: places, access stations, W / r; and the corners of the area that was seen."""
-    places, stations, paces = [], [], []
-    total = 0
-    for slot in range(past.slot, -1, -1):
-        network, users = past.network(slot), past.users(slot)
-        pace = _slowness(network.access_rate_bps, network.bandwidth_hz)
-        covered = np.isfinite(pace)
-        places.append(past.position_m(slot)[users][covered])
-        stations.append(network.access_station[covered])
-        paces.append(pace[covered])
-        total += int(covered.sum())
-        if total >= MOST_SAMPLES:
-            break
-    place = np.concatenate(places)
-    if not len(place):
+    seen = past.recent(RECENT)
+    covered = seen.station >= 0
+    if not covered.any():
         raise InputError("nobody has coverage in any slot so far", where="forecast")
+    place, station = seen.position_m[covered][-MOST_SAMPLES:], seen.station[covered][-MOST_SAMPLES:]
+    slowness = seen.slowness[covered][-MOST_SAMPLES:]
     corners = place
     fixed = past.network(past.slot).stations.position_m
     if fixed is not None:
         corners = np.concatenate([place, fixed])
-    return place, np.concatenate(stations), np.concatenate(paces), corners.min(axis=0), corners.max(axis=0)
+    return place, station, slowness, corners.min(axis=0), corners.max(axis=0)
 
 
 def _loyalty(past: Past) -> float:
     """Return how often a user who has hardly moved has the station that it had some slots before, as seen so far."""
-    same, other = 1, 1
-    for slot in range(max(LAG, past.slot - RECENT), past.slot + 1):
-        station = [np.full(past.n_users, -1), np.full(past.n_users, -1)]
-        for at, when in enumerate((slot - LAG, slot)):
-            station[at][past.users(when)] = past.network(when).access_station
-        gap = np.hypot(*(past.position_m(slot) - past.position_m(slot - LAG)).T)
-        near = np.isfinite(gap) & (gap < RADIO_DISTANCE_M / 2)
-        same += int((station[0] == station[1])[near].sum())
-        other += int((station[0] != station[1])[near].sum())
-    return same / (same + other)
+    seen = past.recent(RECENT)
+    way = seen.position_m[LAG:] - seen.position_m[:-LAG]
+    with np.errstate(invalid="ignore"):
+        near = np.hypot(way[..., 0], way[..., 1]) < RADIO_DISTANCE_M / 2
+    same = (seen.station[LAG:] == seen.station[:-LAG])[near]
+    return float((1 + same.sum()) / (2 + same.size))
 
 
 def _survival(past: Past) -> float:
     """Return the probability that a user is still there one slot later, as seen so far."""
-    stayed, left = 1, 0
-    for slot in range(max(1, past.slot - RECENT), past.slot + 1):
-        before, now = past.present(slot - 1), past.present(slot)
-        stayed += int((before & now).sum())
-        left += int((before & ~now).sum())
-    return stayed / (stayed + left)
+    there = np.isfinite(past.recent(RECENT).position_m[..., 0])
+    stayed, left = int((there[:-1] & there[1:]).sum()), int((there[:-1] & ~there[1:]).sum())
+    return (1 + stayed) / (1 + stayed + left)

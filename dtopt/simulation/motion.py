@@ -14,8 +14,10 @@ __all__ = ["constant_velocity", "fitted_motion", "persistence"]
 
 #: Slots that motion is learnt from, the newest.
 RECENT = 60
+#: Ways of users that each number of slots is fitted to, roughly.
+SAMPLES = 2000
 #: Places that a user may be in a later slot.
-PLACES = 6
+PLACES = 4
 #: Observations that a motion of constant velocity counts for while there are few.
 PRIOR = 20.0
 #: Speed added to every user's when errors are scaled by speeds, so that who stands still may start, m/s.
@@ -24,13 +26,13 @@ LEAST_M_S = 0.5
 
 def persistence(past: Past, horizon: int) -> FloatArray:
     """Return places where everyone stays, shape (H, n, 1, 2)."""
-    now = past.position_m(past.slot)[past.users(past.slot)]
+    now = past.record(past.slot).position_m[past.users(past.slot)]
     return np.repeat(now[None, :, None, :], horizon, axis=0)
 
 
 def constant_velocity(past: Past, horizon: int) -> FloatArray:
     """Return places where everyone goes on as from the last slot to this one, shape (H, n, 1, 2)."""
-    now = past.position_m(past.slot)[past.users(past.slot)]
+    now = past.record(past.slot).position_m[past.users(past.slot)]
     ahead = np.arange(1, horizon + 1)[:, None, None]
     return np.asarray((now + ahead * _velocity(past))[:, :, None, :])
 
@@ -43,8 +45,7 @@ def fitted_motion(past: Past, horizon: int) -> FloatArray:
     that the fit made, in proportion to users' speeds, so that the places stand for what may come of it.
     """
     users = past.users(past.slot)
-    first = max(0, past.slot - RECENT - horizon)
-    seen = np.array([past.position_m(slot) for slot in range(first, past.slot + 1)])
+    seen = past.recent(RECENT + horizon).position_m
     now, velocity = seen[-1, users], _velocity(past)
     if len(seen) < 3:
         return np.repeat(constant_velocity(past, horizon), PLACES, axis=2)
@@ -60,8 +61,10 @@ def fitted_motion(past: Past, horizon: int) -> FloatArray:
         spread = np.zeros((PLACES, 2))
         if len(seen) > h + 1:
             # From slot s on, with the velocity from s − 1 to s, until s + h.
-            speed, away = steps[: len(steps) - h], middle - seen[1 : len(seen) - h]
-            way = seen[h + 1 :] - seen[1 : len(seen) - h]
+            last = len(seen) - h
+            some = slice(1, last, max(1, last * users.size // SAMPLES))
+            speed, away = steps[: last - 1 : some.step], middle - seen[some]
+            way = seen[h + 1 :][:: some.step] - seen[some]
             usable = np.isfinite(way[..., 0]) & np.isfinite(speed[..., 0])
             rows = np.stack([speed[usable].ravel(), away[usable].ravel()], axis=1)
             target = way[usable].ravel()
@@ -78,7 +81,7 @@ def _velocity(past: Past) -> FloatArray:
     users = past.users(past.slot)
     if not past.slot:
         return np.zeros((users.size, 2))
-    step = past.position_m(past.slot)[users] - past.position_m(past.slot - 1)[users]
+    step = past.record(past.slot).position_m[users] - past.record(past.slot - 1).position_m[users]
     finite: BoolArray = np.isfinite(step)
     return np.where(finite, step, 0.0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,13 +12,28 @@ from dtopt.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dtopt.arrays import BoolArray, FloatArray, IntArray
+    from dtopt.arrays import FloatArray, IntArray
     from dtopt.network import Network
     from dtopt.problem import Migration
     from dtopt.scenario import Scenario
     from dtopt.simulation.forecast import Forecast
 
-__all__ = ["Observation", "Past"]
+__all__ = ["Observation", "Past", "Record"]
+
+#: Records of slots that are kept.
+REMEMBERED = 200
+
+
+class Record(NamedTuple):
+    """What was seen in one slot, of all N users: NaN and −1 for those who were absent.
+
+    position_m, shape (N, 2); station, shape (N,), the access station, −1 also without coverage; slowness, shape (N,),
+    bandwidth over rate, so that slots of different bandwidth can be compared.
+    """
+
+    position_m: FloatArray
+    station: IntArray
+    slowness: FloatArray
 
 
 class Past:
@@ -31,11 +46,20 @@ class Past:
         The slot that is being decided.
     associations : sequence of ndarray of int, shape (N,)
         What was decided in the slots before, -1 for users who were absent.
+    memory : dict, optional
+        Records that slots in turn share, so that none is made twice.
     """
 
-    def __init__(self, scenario: Scenario, slot: int, associations: Sequence[IntArray]) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        slot: int,
+        associations: Sequence[IntArray],
+        memory: dict[int, Record] | None = None,
+    ) -> None:
         self._scenario = scenario
         self._associations = associations
+        self._memory = {} if memory is None else memory
         self.slot = slot
 
     @property
@@ -57,22 +81,34 @@ class Past:
         """Return the users of a slot's P2, in its order."""
         return self._scenario.present_users(self._seen(slot))
 
-    def present(self, slot: int) -> BoolArray:
-        """Return who was there in a slot, shape (N,)."""
-        there = np.zeros(self.n_users, dtype=bool)
-        there[self.users(slot)] = True
-        return there
-
-    def position_m(self, slot: int) -> FloatArray:
-        """Return where users were in a slot, NaN for those absent, shape (N, 2), m."""
-        users = self.users(slot)
-        place = np.full((self.n_users, 2), np.nan)
-        place[users] = self._scenario.position_m[slot, users]
-        return place
-
     def network(self, slot: int) -> Network:
         """Return the network of a slot: rates, access stations, CPUs and band, with the users who were there."""
         return self._scenario.network(self._seen(slot))
+
+    def record(self, slot: int) -> Record:
+        """Return where users were in a slot, and what served them."""
+        known = self._memory.get(self._seen(slot))
+        if known is not None:
+            return known
+        users, network = self.users(slot), self.network(slot)
+        place = np.full((self.n_users, 2), np.nan)
+        place[users] = self._scenario.position_m[slot, users]
+        station, slowness = np.full(self.n_users, -1), np.full(self.n_users, np.nan)
+        covered = network.access_rate_bps > 0
+        station[users[covered]] = network.access_station[covered]
+        slowness[users[covered]] = network.bandwidth_hz / network.access_rate_bps[covered]
+        for array in (place, station, slowness):
+            array.flags.writeable = False
+        self._memory[slot] = Record(place, station, slowness)
+        while len(self._memory) > REMEMBERED:
+            del self._memory[min(self._memory)]
+        return self._memory[slot]
+
+    def recent(self, slots: int) -> Record:
+        """Return the records of so many slots up to this one, oldest first, stacked along a first axis."""
+        first = max(0, self.slot + 1 - slots)
+        records = [self.record(slot) for slot in range(first, self.slot + 1)]
+        return Record(*(np.array(fields) for fields in zip(*records, strict=True)))
 
     def association(self, slot: int) -> IntArray:
         """Return what was decided in a slot before this one, -1 for those absent, shape (N,); -1: before the first."""

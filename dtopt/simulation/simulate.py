@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.scenario import Scenario
     from dtopt.simulation.forecast import Forecast
+    from dtopt.simulation.observation import Record
     from dtopt.simulation.policy import Decision, Policy
     from dtopt.simulation.trajectory import SlotOutcome
 
@@ -116,6 +117,7 @@ class _Simulation:
         self.associations: list[IntArray] = []
         self.servers: list[IntArray | None] = []
         self.latencies: list[FloatArray] = []
+        self.memory: dict[int, Record] = {}
         base = scenario.base
         self.budget = base.n_stations if base.servers is None else base.servers.size
 
@@ -125,7 +127,7 @@ class _Simulation:
         problem = self._problem(slot)
         # What every policy needs is made before the clock starts: measuring the radio is not part of deciding.
         _ = problem.network.access_station
-        past = Past(self.scenario, slot, self.associations)
+        past = Past(self.scenario, slot, self.associations, self.memory)
         asks = bool(getattr(self.policy, "forecasts", False))
         seen = Observation(
             slot=slot,

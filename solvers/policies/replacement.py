@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from dtopt.arrays import int_array
+from dtopt.errors import InputError
 from dtopt.evaluation import evaluate
 from dtopt.problem import Placement
 from dtopt.registry import solve
@@ -51,21 +52,39 @@ class Replacement:
     def decide(self, observation: Observation) -> Decision:
         """Return an association, and other servers where they pay."""
         problem = observation.problem
-        found = search_slot(problem, problem.previous, seed=observation.seed)
+        try:
+            found = search_slot(problem, problem.previous, seed=observation.seed)
+        except InputError:
+            # More users have come than its servers can keep.
+            return self._anew(observation, None)
         if observation.slot % self.every:
             return Decision(found)
+        return self._anew(observation, found)
+
+    def _anew(self, observation: Observation, found: IntArray | None) -> Decision:
+        """Return a decision on the servers of a new P1, or `found` where that is no better."""
+        problem = observation.problem
         servers = _placed(problem, observation.budget, observation.seed)
-        if servers is None or np.array_equal(servers, np.flatnonzero(problem.server_allowed)):
+        same = servers is not None and np.array_equal(servers, np.flatnonzero(problem.server_allowed))
+        if found is not None and (servers is None or same or not _room(observation, servers)):
             return Decision(found)
+        if servers is None:
+            raise InputError(f"no {observation.budget} servers can keep all users", where=problem.name)
         there = replace(problem, servers=servers)
-        wish = np.where(np.isin(problem.previous, servers), problem.previous, -1)
-        moved = search_slot(there, wish, seed=observation.seed)
-        ended = replace(there, previous=moved), replace(problem, previous=found)
-        gain = [_worth(p, a) for p, a in ((there, moved), (ended[0], moved), (problem, found), (ended[1], found))]
-        later = self.every - 1
-        if gain[0] + later * gain[1] > gain[2] + later * gain[3]:
+        moved = search_slot(there, np.where(np.isin(problem.previous, servers), problem.previous, -1))
+        if found is None:
             return Decision(moved, servers)
-        return Decision(found)
+        later = self.every - 1
+        new = _worth(there, moved) + later * _worth(replace(there, previous=moved), moved)
+        old = _worth(problem, found) + later * _worth(replace(problem, previous=found), found)
+        return Decision(moved, servers) if new > old else Decision(found)
+
+
+def _room(observation: Observation, servers: IntArray) -> bool:
+    """Return whether all users of the scenario would have places on the servers, should they come."""
+    capacity = observation.problem.network.stations.capacity[servers]
+    everyone = observation.past.n_users
+    return bool(np.minimum(capacity, everyone).sum() >= everyone)
 
 
 def _placed(problem: Migration, budget: int, seed: int) -> IntArray | None:
