@@ -105,7 +105,7 @@ def generate_scenario(
         See `dtopt.problem.Migration`.
     interaction : Interaction
         What T_i(t) is: the ``update`` latency (11), or the ``construction`` latency (10), as Section V of the paper has
-        it; deadlines are then those of the preset's P1, for the twin to be ready.
+        it; deadlines are then drawn from the range of P1, for a twin to be ready (``csv`` keeps its own).
     **options
         The preset's own, for example ``users``, ``stations`` and ``sharing``.
 
@@ -144,8 +144,8 @@ def generate_scenario(
     band_part = _levels(band, band_levels, "band_levels", constants.BAND_CHANGE, slots, slot_s, 1)[:, 0]
     network = base.network
     users = network.users
-    if interaction == "construction":
-        users = replace(users, deadline_s=_construction_deadlines(preset, seed, options))
+    if interaction == "construction" and preset != "csv":
+        users = replace(users, deadline_s=_construction_deadlines(base.n_users, seed))
     # Whoever is not there at first has no twin yet. Fixed demands must fit even when least CPU is free.
     base = replace(
         base,
@@ -172,11 +172,13 @@ def generate_scenario(
     )
 
 
-def _construction_deadlines(preset: str, seed: int, options: dict[str, Any]) -> FloatArray:
-    """Return τ_i of (15) as the preset's P1 has them, drawn anew from their range where it has none, s."""
-    deadline = generate(preset, seed=seed, kind="placement", **options).network.users.deadline_s
-    drawn = np.random.default_rng([seed, 2]).uniform(*scene_constants.DEADLINE_RANGE_S, deadline.size)
-    return np.where(np.isfinite(deadline), deadline, drawn)
+def _construction_deadlines(users: int, seed: int) -> FloatArray:
+    """Return τ_i of (15) from the range of P1, s.
+
+    None is raised to what some association reaches, as the static presets do: where users start says nothing of later
+    slots, and a user with a deadline of ten seconds would outweigh all others, since (20) takes e to its power.
+    """
+    return np.random.default_rng([seed, 2]).uniform(*scene_constants.DEADLINE_RANGE_S, users)
 
 
 def read_trace(path: str | Path) -> Trace:

@@ -83,10 +83,9 @@ def _choose(problem: Migration) -> IntArray:
             level[home] -= load[home]
             count[home] -= 1
             taken[home] -= demand[home]
-        late = u.growth[i] * u.rate * (level + load) - u.slack[i]
-        utility = u.beta * np.exp(-np.maximum(late, -700.0)) - u.penalty * np.maximum(late, 0.0)
-        room = (count < u.capacity) & (taken + demand <= 1.0)
-        utility = np.where(room & np.isfinite(u.slack[i]), utility, -np.inf)
+        room = (count < u.capacity) & (taken + demand <= 1.0) & np.isfinite(u.slack[i])
+        late = np.where(room, u.growth[i] * u.rate * (level + load) - u.slack[i], 0.0)
+        utility = np.where(room, u.beta * np.exp(-late) - u.penalty * np.maximum(late, 0.0), -np.inf)
         best = int(utility.argmax())
         if home >= 0 and not utility[best] > utility[home]:
             best = int(home)

@@ -102,6 +102,7 @@ def continuation(z: Horizon, start: IntArray, sweeps: int) -> tuple[FloatArray, 
                 here = plan[h, i]
                 own = _fall(z, h, i, here, level)
                 level[h, here] -= z.stays[h, i] * z.size[i] * z.part[h, here]
+                pressure[h, here] -= own
                 if h == 0:
                     # What follows this slot, and not the slot itself.
                     value[i] = ahead
@@ -109,8 +110,7 @@ def continuation(z: Horizon, start: IntArray, sweeps: int) -> tuple[FloatArray, 
                     load = z.size[i] * z.part[h, k]
                     alone[k] = z.slack[h, i, k] - z.growth[i] * z.rate[h, k] * (level[h, k] + load)
                     worth[k] = z.beta * np.exp(alone[k])
-                    others = pressure[h, k] - own if k == here else pressure[h, k]
-                    cost[k] = ahead[k] - max(0.0, others) * load * z.stays[h, i]
+                    cost[k] = ahead[k] - max(0.0, pressure[h, k]) * load * z.stays[h, i]
                 # From each server before this slot, the best one in it; before the first slot there is but one.
                 for k in range(m):
                     if h == 0 and k != max(start[i], 0):
@@ -134,6 +134,7 @@ def continuation(z: Horizon, start: IntArray, sweeps: int) -> tuple[FloatArray, 
                 k = target[h, k]
                 plan[h, i] = k
                 level[h, k] += z.stays[h, i] * z.size[i] * z.part[h, k]
+                pressure[h, k] += _fall(z, h, i, k, level)
     return value, plan
 
 
