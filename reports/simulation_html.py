@@ -10,6 +10,7 @@ import numpy as np
 from reports import simulation_tables as tables
 from reports import style
 from reports.html import _dump
+from reports.maps import _spread_colours
 from reports.text import shown
 
 if TYPE_CHECKING:
@@ -117,6 +118,11 @@ def _map(study: Study) -> dict[str, Any] | None:
         note.append(f"{users.size:,} of {n:,} users are shown")
     if slots.size < scenario.n_slots:
         note.append(f"{slots.size:,} of {scenario.n_slots:,} slots")
+    # Colours for all stations that ever keep a twin, so that those of one colour are far apart.
+    used = np.unique(np.concatenate([np.concatenate(t.associations) for t in trajectories]))
+    used = used[used >= 0]
+    colour = np.zeros(scenario.n_stations, dtype=np.int64)
+    colour[used] = _spread_colours(station_m[used])
     corner = np.concatenate([station_m, *(p[there] for p, there in zip(position, present, strict=True))])
     return {
         "note": f"{', '.join(note)}." if note else "",
@@ -127,7 +133,7 @@ def _map(study: Study) -> dict[str, Any] | None:
         "stationNames": [shown(stations.name(k)) for k in range(scenario.n_stations)],
         "low": corner.min(axis=0).tolist(),
         "high": corner.max(axis=0).tolist(),
-        "palette": list(style.PALETTE),
+        "colours": [style.PALETTE[c] for c in colour.tolist()],
         "closed": style.CLOSED,
         # Of each frame: x, y for all users shown, and −1 in the association for who is absent.
         "position": [p.ravel().tolist() for p in position],

@@ -48,7 +48,7 @@
         const x = place[2 * i], y = place[2 * i + 1];
         users.x.push(x);
         users.y.push(y);
-        users.colour.push(map.palette[k % map.palette.length]);
+        users.colour.push(map.colours[k]);
         users.ring.push(before[i] >= 0 && before[i] !== k ? 2.5 : 0);
         users.text.push(`user on ${map.stationNames[k]}`);
         lines.x.push(x, map.stations[k][0], null);
@@ -72,7 +72,7 @@
           hovertemplate: "%{text}<extra></extra>",
           marker: { symbol: "square", opacity: 1,
             size: opened.map((k) => 11 + 12 * Math.sqrt(count.get(k) / most)),
-            color: opened.map((k) => map.palette[k % map.palette.length]),
+            color: opened.map((k) => map.colours[k]),
             line: { width: 2, color: "rgba(128,128,128,1)" } } },
       ];
     };
