@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from dtopt.channel import CandidateGains, GainMatrix, ModelledChannel
     from dtopt.errors import DtoptError, InputError, UnknownSolverError, UnsupportedProblemError
     from dtopt.evaluation import Evaluation, Violation, evaluate
-    from dtopt.generators import generate
+    from dtopt.generators import generate, generate_scenario
     from dtopt.io import read, read_solution, write, write_solution
+    from dtopt.io.scenarios import read_scenario, write_scenario
     from dtopt.network import BaseStations, Network, Users
     from dtopt.problem import Migration, Placement, Problem
     from dtopt.propagation import Propagation
     from dtopt.registry import Solver, solve, solver_names
     from dtopt.result import Incumbent, Result, Status
+    from dtopt.scenario import Scenario
+    from dtopt.simulation import Decision, Observation, Policy, Trajectory, policy_names, simulate
     from dtopt.solution import Solution
     from dtopt.stop import AnyOf, GapReached, MaxIterations, MaxRuntime, NoImprovement
 
@@ -35,6 +38,7 @@ _HOME = {
     "AnyOf": "stop",
     "BaseStations": "network",
     "CandidateGains": "channel",
+    "Decision": "simulation",
     "DtoptError": "errors",
     "Evaluation": "evaluation",
     "GainMatrix": "channel",
@@ -47,13 +51,17 @@ _HOME = {
     "ModelledChannel": "channel",
     "Network": "network",
     "NoImprovement": "stop",
+    "Observation": "simulation",
     "Placement": "problem",
+    "Policy": "simulation",
     "Problem": "problem",
     "Propagation": "propagation",
     "Result": "result",
+    "Scenario": "scenario",
     "Solution": "solution",
     "Solver": "registry",
     "Status": "result",
+    "Trajectory": "simulation",
     "UnknownSolverError": "errors",
     "UnsupportedProblemError": "errors",
     "Users": "network",
@@ -61,11 +69,16 @@ _HOME = {
     "dual_bound": "bounds",
     "evaluate": "evaluation",
     "generate": "generators",
+    "generate_scenario": "generators",
+    "policy_names": "simulation",
     "read": "io",
+    "read_scenario": "io.scenarios",
     "read_solution": "io",
+    "simulate": "simulation",
     "solve": "registry",
     "solver_names": "registry",
     "write": "io",
+    "write_scenario": "io.scenarios",
     "write_solution": "io",
 }
 

@@ -1,4 +1,4 @@
-"""`generate`: named instance presets, found by the entry-point group `dtopt.presets` in any installed package."""
+"""`generate` and `generate_scenario`: instances and scenarios by name, found by entry points in installed packages."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dtopt.problem import Problem
+    from dtopt.scenario import Scenario
 
-__all__ = ["GROUP", "generate", "load_preset", "preset_names"]
+__all__ = ["GROUP", "generate", "generate_scenario", "load_preset", "load_scenario_maker", "preset_names"]
 
 #: The entry-point group that presets are found by.
 GROUP = "dtopt.presets"
+#: The same for what sets a preset in motion; its one entry is ``generate``.
+SCENARIO_GROUP = "dtopt.scenarios"
 
 
 @cache
@@ -69,3 +72,41 @@ def generate(preset: str, *, seed: int = 0, **options: Any) -> Problem:
     if seed < 0:
         raise InputError(f"must be >= 0, got {seed}", where="seed")
     return function(seed=seed, **options)
+
+
+@cache
+def load_scenario_maker() -> Callable[..., Scenario]:
+    """Return the function behind `generate_scenario`.
+
+    Raises
+    ------
+    InputError
+        If none is installed.
+    """
+    for entry in entry_points(group=SCENARIO_GROUP):
+        if entry.name == "generate":
+            maker: Callable[..., Scenario] = entry.load()
+            return maker
+    raise InputError("no package that makes scenarios is installed", mend="install the package `instances` of dtopt")
+
+
+def generate_scenario(preset: str = "paper", *, seed: int = 0, slots: int = 100, **options: Any) -> Scenario:
+    """Return a preset set in motion; the same preset, seed and options give the same scenario.
+
+    Parameters
+    ----------
+    preset : str
+        A name from `preset_names`.
+    seed : int
+    slots : int
+        T.
+    **options
+        ``mobility``, ``trace``, ``migration_weight`` and the others of `instances.mobility.generate.generate_scenario`,
+        and those of the preset.
+
+    Raises
+    ------
+    InputError
+        On an unknown preset or option, or a value out of range.
+    """
+    return load_scenario_maker()(preset, seed=seed, slots=slots, **options)

@@ -101,8 +101,11 @@ def generate_scenario(
         Whether there is log-normal shadowing.
     fading_coherence_s : float
         Time in which fading decorrelates to 1/e, s.
-    deadline, interaction, migration_weight
+    deadline, migration_weight
         See `dtopt.problem.Migration`.
+    interaction : Interaction
+        What T_i(t) is: the ``update`` latency (11), or the ``construction`` latency (10), as Section V of the paper has
+        it; deadlines are then drawn from the range of P1, for a twin to be ready (``csv`` keeps its own).
     **options
         The preset's own, for example ``users``, ``stations`` and ``sharing``.
 
@@ -140,12 +143,15 @@ def generate_scenario(
     cpu_part = _levels(work, cpu_levels, "cpu_levels", constants.CPU_CHANGE, slots, slot_s, base.n_stations)
     band_part = _levels(band, band_levels, "band_levels", constants.BAND_CHANGE, slots, slot_s, 1)[:, 0]
     network = base.network
+    users = network.users
+    if interaction == "construction" and preset != "csv":
+        users = replace(users, deadline_s=_construction_deadlines(base.n_users, seed))
     # Whoever is not there at first has no twin yet. Fixed demands must fit even when least CPU is free.
     base = replace(
         base,
         network=replace(
             network,
-            users=replace(network.users, position_m=position[0]),
+            users=replace(users, position_m=position[0]),
             channel=ModelledChannel(radio.models[0]),
         ),
         previous=np.where(present[0], base.previous, -1),
@@ -164,6 +170,15 @@ def generate_scenario(
         radio,
         f"{preset}-{mobility}-{base.n_users}x{base.n_stations}x{slots}-s{seed}",
     )
+
+
+def _construction_deadlines(users: int, seed: int) -> FloatArray:
+    """Return τ_i of (15) from the range of P1, s.
+
+    None is raised to what some association reaches, as the static presets do: where users start says nothing of later
+    slots, and a user with a deadline of ten seconds would outweigh all others, since (20) takes e to its power.
+    """
+    return np.random.default_rng([seed, 2]).uniform(*scene_constants.DEADLINE_RANGE_S, users)
 
 
 def read_trace(path: str | Path) -> Trace:

@@ -32,7 +32,10 @@ MOST_SWAPPED = 3000
 
 
 class Arrays(NamedTuple):
-    """The fields of `ServerUtility` that the search reads; `demand` only under ``fixed`` sharing."""
+    """The fields of `ServerUtility` that the search reads; `demand` only under ``fixed`` sharing.
+
+    `bonus`, shape (N, M), is what a pair is worth beyond this slot; without any entry, nothing.
+    """
 
     slack: FloatArray
     deadline: FloatArray
@@ -46,6 +49,7 @@ class Arrays(NamedTuple):
     penalty: float
     hard: bool
     mode: int
+    bonus: FloatArray
 
 
 @numba.njit(cache=True)
@@ -112,6 +116,8 @@ def _value(u: Arrays, server: int, members: IntArray, count: int, without: int, 
             total += u.beta * np.exp(-late)
         else:
             total += u.beta * np.exp(-late) - u.penalty * max(late, 0.0)
+        if u.bonus.size > 0:
+            total += u.bonus[i, server]
     return total
 
 
@@ -270,6 +276,7 @@ class UtilitySearch:
                 penalty=float(utility.penalty),
                 hard=utility.deadline_mode == "hard",
                 mode=_MODES[utility.sharing],
+                bonus=np.zeros((0, 0)),
             )
         )
 

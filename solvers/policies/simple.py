@@ -1,0 +1,98 @@
+"""`stay`, `nearest` and `greedy-utility`: rules that look at one user at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from dtopt.simulation.policy import Decision
+from solvers import nearest as nearest_solver
+from solvers.policies.repair import feasible_near
+from solvers.policies.slot_search import slot_arrays
+
+if TYPE_CHECKING:
+    from dtopt.arrays import FloatArray, IntArray
+    from dtopt.problem import Migration
+    from dtopt.simulation.observation import Observation
+
+__all__ = ["GreedyUtility", "Nearest", "Stay"]
+
+
+@dataclass(frozen=True)
+class Stay:
+    """Leave every twin where it is; new users, and those who cannot stay, go where that costs least."""
+
+    forecasts: ClassVar[bool] = False
+    moves_servers: ClassVar[bool] = False
+
+    def decide(self, observation: Observation) -> Decision:
+        """Return the association of the slot before, repaired."""
+        return Decision(feasible_near(observation.problem, observation.problem.previous))
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Follow every user with its twin: always the closest server, or the closest that can take it."""
+
+    forecasts: ClassVar[bool] = False
+    moves_servers: ClassVar[bool] = False
+
+    def decide(self, observation: Observation) -> Decision:
+        """Return what the solver `nearest` does, repaired."""
+        found = nearest_solver.solve(observation.problem).solution
+        wish = observation.problem.previous if found is None else found.association
+        return Decision(feasible_near(observation.problem, wish))
+
+
+@dataclass(frozen=True)
+class GreedyUtility:
+    """Algorithm 3 of the paper: user by user to the server of highest utility for that user, given all others."""
+
+    forecasts: ClassVar[bool] = False
+    moves_servers: ClassVar[bool] = False
+
+    def decide(self, observation: Observation) -> Decision:
+        """Return the association after every user has chosen once, in their order, repaired.
+
+        As printed the algorithm takes the last server that is no worse than the present one; its text says that the
+        target has the highest utility, which is what is taken. A user stays where several are equal.
+        """
+        return Decision(feasible_near(observation.problem, _choose(observation.problem)))
+
+
+def _choose(problem: Migration) -> IntArray:
+    u, servers = slot_arrays(problem)
+    n, m = u.slack.shape
+    column = np.full(problem.n_stations, -1, dtype=np.int64)
+    column[servers] = np.arange(servers.size)
+    start = np.where(problem.previous >= 0, column[np.maximum(problem.previous, 0)], -1)
+    placed = start >= 0
+    level: FloatArray = np.bincount(start[placed], weights=u.size[placed], minlength=m) * u.part
+    count: IntArray = np.bincount(start[placed], minlength=m)
+    taken: FloatArray = np.zeros(m)
+    if problem.sharing == "fixed":
+        held = u.demand[placed, start[placed]]
+        taken = np.asarray(np.bincount(start[placed], weights=held, minlength=m), dtype=np.float64)
+    for i in range(n):
+        home = start[i]
+        load = u.size[i] * u.part
+        demand = u.demand[i] if problem.sharing == "fixed" else np.zeros(m)
+        if home >= 0:
+            level[home] -= load[home]
+            count[home] -= 1
+            taken[home] -= demand[home]
+        room = (count < u.capacity) & (taken + demand <= 1.0) & np.isfinite(u.slack[i])
+        late = np.where(room, u.growth[i] * u.rate * (level + load) - u.slack[i], 0.0)
+        utility = np.where(room, u.beta * np.exp(-late) - u.penalty * np.maximum(late, 0.0), -np.inf)
+        best = int(utility.argmax())
+        if home >= 0 and not utility[best] > utility[home]:
+            best = int(home)
+        elif utility[best] == -np.inf:
+            continue
+        start[i] = best
+        level[best] += load[best]
+        count[best] += 1
+        taken[best] += demand[best]
+    return np.where(start >= 0, servers[np.maximum(start, 0)], -1)

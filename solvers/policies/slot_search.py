@@ -1,0 +1,118 @@
+"""The search behind the policies that look for good associations: one slot, warm-started, with what lies beyond it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dtopt.evaluation import evaluate
+from dtopt.solution import Solution
+from solvers.local_search.shifts import ENOUGH, PASSES, TRIES, compile_shifts, settle
+from solvers.local_search.utility import _MODES, Arrays, UtilitySearch, compile_kernels
+from solvers.policies.repair import _granted, feasible_near
+
+if TYPE_CHECKING:
+    from dtopt.arrays import FloatArray, IntArray
+    from dtopt.problem import Migration
+
+__all__ = ["compile_search", "search_slot", "slot_arrays"]
+
+#: Up to so many pairs of users swaps and kicks are tried too.
+SWAPPED_PAIRS = 40_000
+
+
+def compile_search() -> None:
+    """Compile all of it, before any clock starts."""
+    compile_kernels()
+    compile_shifts()
+
+
+def slot_arrays(problem: Migration, bonus: FloatArray | None = None) -> tuple[Arrays, IntArray]:
+    """Return utilities by user and server as the kernels take them, and which servers their S columns are.
+
+    Parameters
+    ----------
+    problem : Migration
+    bonus : ndarray, shape (N, S), optional
+        What each pair is worth beyond this slot.
+    """
+    n = problem.n_users
+    servers = np.flatnonzero(problem.server_allowed)
+    users, columns = np.arange(n)[:, None], servers[None, :]
+    cpu = problem.network.stations.cpu_hz[servers]
+    deadline = np.array(problem.network.users.deadline_s)
+    latency = problem.transfer_latency(users, columns)
+    demand = np.zeros((1, 1))
+    growth, rate, size, part = np.zeros(n), np.ones(servers.size), np.zeros(n), np.zeros(servers.size)
+    # As `dtopt.problem.Problem.pair_allowed` has it, without computing the latencies again.
+    allowed = np.isfinite(latency) & (problem.network.stations.capacity[servers] > 0)
+    floor = problem.compute_floor(users, columns) if problem.deadlines_bind else 0.0
+    if problem.sharing == "fixed":
+        share = problem.demand(users, columns)
+        latency = latency + problem.load_cycles[:, None] / share
+        allowed &= (floor <= share) & (share <= cpu)
+        demand = np.where(allowed, share / cpu, 0.0)
+    else:
+        allowed &= floor <= cpu
+        if problem.sharing == "equal":
+            growth, rate, size, part = problem.load_cycles, 1.0 / cpu, np.ones(n), np.ones(servers.size)
+        else:
+            growth, size, part = problem.root_load, problem.root_load, 1.0 / cpu
+    arrays = Arrays(
+        slack=np.where(allowed, deadline[:, None] - latency, -np.inf),
+        deadline=deadline,
+        growth=np.array(growth),
+        rate=np.array(rate),
+        size=np.array(size),
+        part=np.array(part),
+        demand=np.array(demand, order="C"),
+        capacity=np.minimum(problem.network.stations.capacity[servers], n).astype(np.int64),
+        beta=float(problem.beta),
+        penalty=0.0 if problem.deadline == "hard" else float(problem.deadline_penalty),
+        hard=problem.deadlines_bind,
+        mode=_MODES[problem.sharing],
+        bonus=np.zeros((0, 0)) if bonus is None else np.array(bonus, order="C"),
+    )
+    return arrays, servers
+
+
+def search_slot(
+    problem: Migration, start: IntArray, *, bonus: FloatArray | None = None, iterations: int = 0, seed: int = 0
+) -> IntArray:
+    """Return a good feasible association near a start.
+
+    Users without a server are placed, then users are shifted, and in small slots swapped and kicked, while the utility
+    and the bonus together grow.
+
+    Parameters
+    ----------
+    problem : Migration
+    start : ndarray of int, shape (N,)
+        A wish, see `solvers.policies.repair.feasible_near`; -1 for none.
+    bonus : ndarray, shape (N, S), optional
+        What a user on an allowed server is worth beyond this slot.
+    iterations : int
+        Kicks, in small slots.
+    seed : int
+    """
+    arrays, servers = slot_arrays(problem, bonus)
+    column = np.full(problem.n_stations, -1, dtype=np.int64)
+    column[servers] = np.arange(servers.size)
+    small = problem.n_users**2 <= SWAPPED_PAIRS
+    enough = 0.0 if small else ENOUGH
+    granted = _granted(problem, start)
+    found = np.where(granted >= 0, column[np.maximum(granted, 0)], -1)
+    missing = settle(arrays, found, TRIES, PASSES, enough)
+    if missing or not evaluate(problem, Solution(servers[found])).feasible:
+        first = feasible_near(problem, start)
+        if not evaluate(problem, Solution(first)).feasible:
+            # Hard deadlines that nobody can meet: as little as possible late.
+            soft = replace(problem, deadline="soft")
+            return search_slot(soft, first, bonus=bonus, iterations=iterations, seed=seed)
+        found = column[first]
+        settle(arrays, found, TRIES, PASSES, enough)
+    if small:
+        found = UtilitySearch(arrays).improve(found, iterations, seed)
+    return np.asarray(servers[found])
