@@ -12,6 +12,7 @@ from dtopt.cli.generate import generate
 from dtopt.cli.info import info
 from dtopt.cli.solve import solve
 from dtopt.cli.solvers import solvers
+from dtopt.cli.train import train
 
 __all__ = ["app"]
 
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (generate, solve, evaluate, info, solvers, compare):
+for command in (generate, solve, evaluate, info, solvers, compare, train):
     app.command(short_help=(command.__doc__ or "").partition("\n")[0])(command)
 
 
