@@ -10,6 +10,7 @@ from dtopt.cli.compare import compare
 from dtopt.cli.evaluate import evaluate
 from dtopt.cli.generate import generate
 from dtopt.cli.info import info
+from dtopt.cli.reproduce import reproduce
 from dtopt.cli.solve import solve
 from dtopt.cli.solvers import solvers
 from dtopt.cli.train import train
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (generate, solve, evaluate, info, solvers, compare, train):
+for command in (generate, solve, evaluate, info, solvers, compare, train, reproduce):
     app.command(short_help=(command.__doc__ or "").partition("\n")[0])(command)
 
 

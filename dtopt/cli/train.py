@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["GROUP", "train"]
+__all__ = ["GROUP", "given_settings", "train", "validated"]
 
 #: The entry-point group of trainers: modules with a pydantic model ``Config`` and a function ``train``.
 GROUP = "dtopt.trainers"
@@ -51,7 +51,8 @@ def train(
         raise InputError(f"there is no trainer {method!r}", mend=names)
     trainer = _loaded(trainers[method])
     folder = output or Path("runs") / method
-    writable(folder, folder=output is not None)
+    if output is not None:
+        writable(output, folder=True)
     kept = folder / "config.json"
     settings: dict[str, Any] = {}
     begun = kept.exists() and any(folder.glob("checkpoint*"))
@@ -66,10 +67,10 @@ def train(
             settings |= tomllib.loads(config.read_text())
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"is no TOML: {error}", where=str(config)) from None
-    settings |= _settings(option or [])
+    settings |= given_settings(option or [])
     if seed is not None:
         settings["seed"] = seed
-    made = _validated(trainer.Config, settings)
+    made = validated(trainer.Config, settings)
     if not resume:
         folder.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(settings, indent=1) + "\n")
@@ -99,7 +100,7 @@ def _loaded(entry: EntryPoint) -> Any:
         raise InputError(f"cannot be loaded: {error}", where=f"trainer {entry.name!r}") from error
 
 
-def _settings(pairs: list[str]) -> dict[str, Any]:
+def given_settings(pairs: list[str]) -> dict[str, Any]:
     """Return key=value pairs; values are JSON where they can be, text where not."""
     import json
 
@@ -120,7 +121,7 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
     return found
 
 
-def _validated(model: Any, settings: dict[str, Any]) -> Any:
+def validated(model: Any, settings: dict[str, Any]) -> Any:
     from pydantic import ValidationError
 
     from dtopt.errors import InputError

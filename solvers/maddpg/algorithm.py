@@ -51,7 +51,7 @@ class Settings(BaseModel):
     critic_rate: float = Field(1e-3, gt=0, description="α of (31), which the paper does not give")
     slots: int = Field(10, ge=1, description="time slots of an episode")
     noise: float = Field(1.0, ge=0, description="standard deviation of the noise (29) at first")
-    last_noise: float = Field(0.3, ge=0, description="the same at the end; it falls linearly")
+    last_noise: float = Field(0.5, ge=0, description="the same at the end; it falls linearly")
     replay: int = Field(10_000, ge=1, description="transitions in the replay memory")
     warm_up: int = Field(200, ge=1, description="transitions before the first update")
     target_rate: float = Field(0.01, gt=0, le=1, description="part of the way the target networks go")

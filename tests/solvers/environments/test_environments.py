@@ -88,13 +88,15 @@ def test_stable_baselines_trains_on_it():
     from stable_baselines3 import PPO
 
     torch.set_num_threads(1)
-    env = PlacementEnv(PresetStates("paper", {"users": 4, "stations": 2}, count=1), slots=4, decoding="marginal")
-    model = PPO("MlpPolicy", env, n_steps=128, batch_size=128, learning_rate=3e-3, seed=0, device="cpu")
+    env = PlacementEnv(PresetStates("paper", {"users": 4, "stations": 3}, count=1), slots=4, decoding="marginal")
+    model = PPO("MlpPolicy", env, n_steps=128, batch_size=64, gamma=0.0, learning_rate=1e-3, seed=0, device="cpu")
 
     def reward():
-        view, _ = env.reset(seed=0)
-        return env.step(model.predict(view, deterministic=True)[0])[1]
+        """Mean reward of 50 sampled actions in the first slot."""
+        torch.manual_seed(1)
+        views = [env.reset(seed=seed)[0] for seed in range(50)]
+        return np.mean([env.step(model.predict(view)[0])[1] for view in views if env.reset(seed=0)])
 
-    worst = -env.unwrapped.episode.slots.states.objective(np.array([[0, 0, 1, 1]]))[0]
-    model.learn(1024)
-    assert reward() > worst
+    before = reward()
+    model.learn(1280)
+    assert reward() > before + 0.02
