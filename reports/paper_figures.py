@@ -47,12 +47,17 @@ def draw(measured: Sequence[Measured], number: str) -> Figure:
         for index, name in enumerate(names):
             height = [one.latency[name] for one in measured]
             axes.bar(
-                place + 0.27 * (index - 1), height, 0.25, color=style.PALETTE[index], hatch=("", "//", "..")[index],
-                edgecolor="black", label=name,
+                place + 0.27 * (index - 1),
+                height,
+                0.25,
+                color=style.PALETTE[index],
+                hatch=("", "//", "..")[index],
+                edgecolor="black",
+                label=name,
             )
         axes.set_xticks(place, [one.name for one in measured])
     axes.set_xlabel({"7": "iteration", "8": "step", "9": "", "10": "iteration"}[number])
-    labels = {"7": "cumulative system cost", "8": "system cost", "9": "mean latency T_sys, s", "10": "wall time, s"}
+    labels = {"7": "cumulative system cost", "8": "system cost", "9": "mean latency T_sys, s", "10": "CPU time, s"}
     axes.set_ylabel(labels[number])
     axes.grid(alpha=0.3)
     axes.legend()

@@ -78,7 +78,7 @@ def train(
         task = bar.add_task(method, total=None)
 
         def on_step(step: int, steps: int, values: dict[str, Any]) -> None:
-            shown = [f"{k} {v:.4g}" for k, v in values.items() if isinstance(v, float) and k != "seconds"][:3]
+            shown = [f"{k} {v:.4g}" for k, v in values.items() if isinstance(v, float) and "seconds" not in k][:3]
             bar.update(task, completed=step, total=steps, description=f"{method} {step}/{steps} {' · '.join(shown)}")
 
         trainer.train(made, folder, resume=resume, on_step=on_step)
@@ -122,6 +122,7 @@ def given_settings(pairs: list[str]) -> dict[str, Any]:
 
 
 def validated(model: Any, settings: dict[str, Any]) -> Any:
+    """Return settings checked by a trainer's model; what is wrong first is an InputError."""
     from pydantic import ValidationError
 
     from dtopt.errors import InputError

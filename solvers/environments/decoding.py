@@ -56,7 +56,9 @@ def decode(
         ``marginal``: what a score of one is worth, in the mean latency of a pair.
     """
     opened = open_servers(bids, states.max_open)
-    unit = score_weight * states.weight * states.transfer.mean(axis=(1, 2), where=states.allowed | True)
+    within = np.isfinite(states.transfer)
+    latency = np.where(within, states.transfer, 0.0).sum(axis=(1, 2)) / np.maximum(within.sum(axis=(1, 2)), 1)
+    unit = score_weight * states.weight * latency
     order = np.argsort(-bids, axis=1, kind="stable")
     association = _decode(
         opened,
@@ -64,7 +66,7 @@ def decode(
         states.max_open,
         np.ascontiguousarray(scores, dtype=np.float64),
         rule == "marginal",
-        np.where(np.isfinite(unit), unit, 0.0),
+        unit,
         _SHARING[states.sharing],
         states.transfer,
         states.floor,
@@ -80,8 +82,22 @@ def decode(
 
 @nb.njit(cache=True)
 def _decode(
-    opened, order, max_open, scores, marginal, unit, sharing, transfer, floor, allowed, cycles, cpu, capacity, weight, compute
-):  # type: ignore[no-untyped-def]
+    opened: BoolArray,
+    order: IntArray,
+    max_open: int,
+    scores: FloatArray,
+    marginal: bool,
+    unit: FloatArray,
+    sharing: int,
+    transfer: FloatArray,
+    floor: FloatArray,
+    allowed: BoolArray,
+    cycles: FloatArray,
+    cpu: FloatArray,
+    capacity: IntArray,
+    weight: FloatArray,
+    compute: FloatArray,
+) -> IntArray:
     batch, n, m = transfer.shape
     association = np.full((batch, n), -1, dtype=np.int64)
     for b in range(batch):

@@ -20,7 +20,7 @@ __all__ = ["ParallelPlacementEnv"]
 Vector = npt.NDArray[np.float32]
 
 
-class ParallelPlacementEnv(ParallelEnv[str, Vector, Vector]):
+class ParallelPlacementEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
     """P1 over changing network states, with an agent for each base station.
 
     All agents see the same state (22) and have the same reward (26). The action of a station is its bid to be a server

@@ -1,7 +1,7 @@
 """The environment itself, vectorised: B network states in which all stations act in the same time slot.
 
-The state is (22): what the network is, which stations are servers, and who is on which. An action is (23), the reward is
-(26), minus the objective. `dtopt`'s objective stands for it, so that a problem with the objective ``latency`` is
+The state is (22): what the network is, which stations are servers, and who is on which. An action is (23), the reward
+is (26), minus the objective. `dtopt`'s objective stands for it, so that a problem with the objective ``latency`` is
 rewarded by (24) alone.
 """
 

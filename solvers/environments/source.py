@@ -9,12 +9,9 @@ import numpy as np
 from dtopt.errors import InputError
 from solvers.environments.slots import Slots
 from solvers.environments.states import NetworkStates, PresetStates
-from solvers.environments.views import Scales, flat_view, network_part
+from solvers.environments.views import Float32Array, Scales, flat_view, network_part
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from dtopt.arrays import FloatArray
     from solvers.environments.decoding import Decoding
 
 __all__ = ["HIGHEST", "Episode"]
@@ -54,7 +51,7 @@ class Episode:
         self._rule: Decoding = rule
         self._score_weight = score_weight
         self.slots = Slots(first, rule=rule, score_weight=score_weight)
-        self._network: FloatArray = np.zeros(0)
+        self._network: Float32Array = np.zeros(0, dtype=np.float32)
         self._known: dict[int, NetworkStates] = {}
         self.slot = 0
 
@@ -77,17 +74,18 @@ class Episode:
         self.slot = 0
         return number
 
-    def act(self, actions: npt.NDArray[np.float32]) -> tuple[float, bool]:
+    def act(self, actions: Float32Array) -> tuple[float, bool]:
         """Execute the actions of all stations, shape (M, 1 + N), and return the reward and whether time is up."""
-        actions = np.clip(np.asarray(actions, dtype=np.float64), -1.0, 1.0)
-        cost = self.slots.step(actions[None, :, 0], actions[None, :, 1:].transpose(0, 2, 1))
+        bounded = np.clip(np.asarray(actions, dtype=np.float64), -1.0, 1.0)
+        cost = self.slots.step(bounded[None, :, 0], bounded[None, :, 1:].transpose(0, 2, 1))
         self.slot += 1
         return -float(cost[0]), self.slot >= self.length
 
-    def view(self) -> npt.NDArray[np.float32]:
+    def view(self) -> Float32Array:
         """Return the state (22) as one vector."""
         parts = [flat_view(self._network, self.slots.opened, self.slots.association)[0]]
         if self.resources:
             states = self.slots.states
             parts += [states.cpu[0] / self.scales.cpu_hz, np.minimum(states.capacity[0] / self.n_users, 1.0)]
-        return np.clip(np.concatenate(parts), 0.0, HIGHEST).astype(np.float32)
+        view: Float32Array = np.clip(np.concatenate(parts), 0.0, HIGHEST).astype(np.float32)
+        return view

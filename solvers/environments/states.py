@@ -126,12 +126,12 @@ class NetworkStates:
     @property
     def n_users(self) -> int:
         """N."""
-        return self.transfer.shape[1]
+        return int(self.transfer.shape[1])
 
     @property
     def n_stations(self) -> int:
         """M."""
-        return self.transfer.shape[2]
+        return int(self.transfer.shape[2])
 
     @property
     def sharing(self) -> str:

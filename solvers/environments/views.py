@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from dtopt.problem import Placement
     from solvers.environments.states import NetworkStates
 
-__all__ = ["Scales", "flat_view", "network_part", "seat_network", "seat_view"]
+__all__ = ["Float32Array", "Scales", "flat_view", "network_part", "seat_network", "seat_view"]
+
+Float32Array = npt.NDArray[np.float32]
 
 #: Scaled latencies are cut off here, so that pairs out of reach stay finite.
 FARTHEST = 10.0
@@ -84,7 +87,7 @@ def pair_latency(states: NetworkStates) -> FloatArray:
     return np.where(states.allowed, latency, np.inf)
 
 
-def network_part(states: NetworkStates, scales: Scales) -> FloatArray:
+def network_part(states: NetworkStates, scales: Scales) -> Float32Array:
     """Return what (22) says of the network itself, d_ij, D_i and r_ij, shape (B, N, 2M + 1), float32."""
     parts = [
         np.concatenate(
@@ -100,7 +103,7 @@ def network_part(states: NetworkStates, scales: Scales) -> FloatArray:
     return np.stack(parts).astype(np.float32)
 
 
-def flat_view(network: FloatArray, opened: BoolArray, association: IntArray) -> FloatArray:
+def flat_view(network: Float32Array, opened: BoolArray, association: IntArray) -> Float32Array:
     """Return the vector (22): d_ij, D_i, r_ij and l_ij of all users, then pl_j; shape (B, N (3M + 1) + M), float32."""
     b, m = opened.shape
     served = association[..., None] == np.arange(m)
@@ -108,7 +111,7 @@ def flat_view(network: FloatArray, opened: BoolArray, association: IntArray) -> 
     return np.concatenate([users, opened], axis=1, dtype=np.float32)
 
 
-def seat_network(states: NetworkStates, scales: Scales) -> tuple[FloatArray, FloatArray]:
+def seat_network(states: NetworkStates, scales: Scales) -> tuple[Float32Array, Float32Array]:
     """Return what seats show of the network: pair latencies with loads, (B, N, M + 1), and CPUs and places, (B, 2M)."""
     latency = np.minimum(pair_latency(states) / scales.latency_s, FARTHEST)
     users = np.concatenate([latency, (np.sqrt(states.cycles) / scales.load)[..., None]], axis=2, dtype=np.float32)
@@ -116,9 +119,7 @@ def seat_network(states: NetworkStates, scales: Scales) -> tuple[FloatArray, Flo
     return users, np.concatenate([states.cpu / scales.cpu_hz, places], axis=1, dtype=np.float32)
 
 
-def seat_view(
-    users: Tensor, stations: Tensor, opened: Tensor, association: Tensor | None
-) -> tuple[Tensor, Tensor]:
+def seat_view(users: Tensor, stations: Tensor, opened: Tensor, association: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return the state as each station sees it: rows for users, (M, B, N, F), and the whole, (M, B, G).
 
     Rows: what the user saves here against its best other open server, its latency here and there, its load; and

@@ -45,24 +45,28 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    gamma: float = Field(0.7, ge=0, lt=1, description="γ of (27)")
-    batch: int = Field(32, ge=1, description="transitions in one update")
-    learning_rate: float = Field(1e-3, gt=0, description="α of (30)")
-    critic_rate: float = Field(1e-3, gt=0, description="α of (31), which the paper does not give")
-    slots: int = Field(10, ge=1, description="time slots of an episode")
-    noise: float = Field(1.0, ge=0, description="standard deviation of the noise (29) at first")
-    last_noise: float = Field(0.5, ge=0, description="the same at the end; it falls linearly")
-    replay: int = Field(10_000, ge=1, description="transitions in the replay memory")
-    warm_up: int = Field(200, ge=1, description="transitions before the first update")
-    target_rate: float = Field(0.01, gt=0, le=1, description="part of the way the target networks go")
-    hidden: int = Field(32, ge=1, description="width of the hidden layers")
-    networks: Literal["seat", "flat"] = Field("seat", description="see `SeatActor` and `FlatActor`")
-    decoding: Decoding = Field("marginal", description="how users choose among the open servers")
-    score_weight: float = Field(0.1, ge=0, description="worth of a score beside the marginal cost")
-    joint_target: bool = Field(True, description="targets are the mean over all critics, since all share the reward")
-    executed: bool = Field(True, description="critics see the servers that were opened, not the bids with their noise")
-    scaled_reward: bool = Field(True, description="rewards in standard deviations, times 1 - γ")
-    bid_penalty: float = Field(0.01, ge=0, description="weight of squared bids, against saturation")
+    gamma: float = Field(default=0.7, ge=0, lt=1, description="γ of (27)")
+    batch: int = Field(default=32, ge=1, description="transitions in one update")
+    learning_rate: float = Field(default=1e-3, gt=0, description="α of (30)")
+    critic_rate: float = Field(default=1e-3, gt=0, description="α of (31), which the paper does not give")
+    slots: int = Field(default=10, ge=1, description="time slots of an episode")
+    noise: float = Field(default=1.0, ge=0, description="standard deviation of the noise (29) at first")
+    last_noise: float = Field(default=0.5, ge=0, description="the same at the end; it falls linearly")
+    replay: int = Field(default=10_000, ge=1, description="transitions in the replay memory")
+    warm_up: int = Field(default=200, ge=1, description="transitions before the first update")
+    target_rate: float = Field(default=0.01, gt=0, le=1, description="part of the way the target networks go")
+    hidden: int = Field(default=32, ge=1, description="width of the hidden layers")
+    networks: Literal["seat", "flat"] = Field(default="seat", description="see `SeatActor` and `FlatActor`")
+    decoding: Decoding = Field(default="marginal", description="how users choose among the open servers")
+    score_weight: float = Field(default=0.1, ge=0, description="worth of a score beside the marginal cost")
+    joint_target: bool = Field(
+        default=True, description="targets are the mean over all critics, since all share the reward"
+    )
+    executed: bool = Field(
+        default=True, description="critics see the servers that were opened, not the bids with their noise"
+    )
+    scaled_reward: bool = Field(default=True, description="rewards in standard deviations, times 1 - γ")
+    bid_penalty: float = Field(default=0.01, ge=0, description="weight of squared bids, against saturation")
 
     @classmethod
     def as_printed(cls, **changes: Any) -> Settings:
@@ -134,7 +138,8 @@ class FlatCritic(nn.Module):
         actions = actions * (1 - mine) + torch.cat([own[0][..., None], own[1]], -1)[:, None] * mine
         flat = actions.permute(0, 2, 1, 3).reshape(agents, batch, -1)
         h = (self.state(view.expand(agents, -1, -1)) + self.action(flat)).relu()
-        return self.last(self.second(h).relu())[..., 0]
+        value: Tensor = self.last(self.second(h).relu())
+        return value[..., 0]
 
 
 class SeatActor(nn.Module):
@@ -174,7 +179,7 @@ class SeatCritic(nn.Module):
         h = self.rows(x.reshape(m, b * n, -1)).relu()
         pooled = torch.cat([h.reshape(m, b, n, -1).mean(2), whole], -1)
         value, advantage = self.last(self.second(pooled).relu()).unbind(-1)
-        return value + own[0] * advantage
+        return torch.addcmul(value, own[0], advantage)
 
 
 # --- 3. Algorithm 1 ---------------------------------------------------------------------------------------------------
@@ -265,7 +270,7 @@ class Learner:
         joint: Action,
         own: Action,
     ) -> Tensor:
-        """Return Q_j(s, a_1, ..., a_M), (M, B), where critic j sees its agent's action of `own`, the others' of `joint`."""
+        """Return Q_j(s, a_1, ..., a_M), (M, B): critic j sees its agent's action of `own`, the others' of `joint`."""
         if self.settings.networks == "seat":
             view: Any = seat_view(fixed[0], fixed[1], joint[0].T > 0, None)
         else:
@@ -349,7 +354,7 @@ class Learner:
         q = self.q(self.critic, fixed, m["opened"], association, joint, joint)
         critic_loss = ((y - q) ** 2).mean(1).sum()
         self.critic_step.zero_grad()
-        critic_loss.backward()
+        critic_loss.backward()  # type: ignore[no-untyped-call]
         self.critic_step.step()
 
         # (30): each actor up the slope of its critic in its own action, the others' as they were stored.

@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 __all__ = ["Config", "load", "train"]
 
 #: Columns of the log.
-COLUMNS = ("iteration", "cost", "last_cost", "cumulative_cost", "critic_loss", "q", "seconds")
+COLUMNS = ("iteration", "cost", "last_cost", "cumulative_cost", "critic_loss", "q", "seconds", "cpu_seconds")
 
 
 class Config(Settings):
     """A training run of `maddpg`: what Algorithm 1 leaves open, and the network states it is run on."""
 
-    iterations: int = Field(5000, ge=1, description="episodes, each with one update of every agent (Table II)")
-    preset: str = Field("paper", description="where network states come from")
-    users: int = Field(100, ge=1, description="N")
-    stations: int = Field(10, ge=1, description="M")
+    iterations: int = Field(default=5000, ge=1, description="episodes, each with one update of every agent (Table II)")
+    preset: str = Field(default="paper", description="where network states come from")
+    users: int = Field(default=100, ge=1, description="N")
+    stations: int = Field(default=10, ge=1, description="M")
     options: dict[str, Any] = Field(default_factory=dict, description="other options of the preset")
-    states: int = Field(1000, ge=1, description="different network states in training")
-    first_state: int = Field(1_000_000, ge=0, description="the preset's seed of the first of them")
-    seed: int = Field(0, ge=0, description="seed of networks, noise and sampling")
-    printed: bool = Field(False, description="take the plainest reading of the paper where nothing else is set")
-    shuffled: bool = Field(False, description="shuffle rewards: a control that cannot learn")
-    checkpoint_every: int = Field(250, ge=1, description="iterations between checkpoints")
+    states: int = Field(default=1000, ge=1, description="different network states in training")
+    first_state: int = Field(default=1_000_000, ge=0, description="the preset's seed of the first of them")
+    seed: int = Field(default=0, ge=0, description="seed of networks, noise and sampling")
+    printed: bool = Field(default=False, description="take the plainest reading of the paper where nothing else is set")
+    shuffled: bool = Field(default=False, description="shuffle rewards: a control that cannot learn")
+    checkpoint_every: int = Field(default=250, ge=1, description="iterations between checkpoints")
 
     def settings(self) -> Settings:
         """Return the algorithm's own part."""
@@ -97,14 +97,14 @@ def train(
     described = config.model_dump_json()
     with one_thread():
         learner = learner_of(config)
-        total = spent = 0.0
+        total = wall = cpu = 0.0
         if resume:
             state = load_checkpoint(path)
             if state.get("config") != described:
                 raise InputError("is of another configuration", where=str(path), mend="train into another folder")
             learner.load_state_dict(state["learner"])
-            total, spent = state["totals"]
-        began = time.perf_counter() - spent
+            total, wall, cpu = state["totals"]
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         with Logs(directory, COLUMNS, after=learner.iteration) as logs:
             while learner.iteration < config.iterations:
                 costs = learner.episode()
@@ -112,11 +112,12 @@ def train(
                 learner.iteration += 1
                 total += float(costs.mean())
                 values = {"cost": float(costs.mean()), "last_cost": float(costs[-1]), "cumulative_cost": total}
-                values |= metrics | {"seconds": time.perf_counter() - began}
+                values |= metrics
+                values |= {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
                 logs.row(learner.iteration, values)
                 if learner.iteration % config.checkpoint_every == 0 or learner.iteration == config.iterations:
                     logs.flush()
-                    totals = [total, time.perf_counter() - began]
+                    totals = [total, values["seconds"], values["cpu_seconds"]]
                     save_checkpoint({"config": described, "learner": learner.state_dict(), "totals": totals}, path)
                 if on_step is not None:
                     on_step(learner.iteration, config.iterations, values)

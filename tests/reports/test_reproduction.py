@@ -42,7 +42,7 @@ def test_growth_of_the_training_time_stands_beside_the_papers():
     assert "M 5 to 10 at N=100: +30 %, the paper +95 %" in text
     assert "M 5 to 10 at N=80: +30 %, the paper +57 %" in text
     assert "N 80 to 100 at M=10: +11 %, the paper +25 %" in text
-    assert "the longest run, N=100, M=10, took 130 s for 2 iterations" in text
+    assert "the longest run, N=100, M=10, took 130 s of CPU for 2 iterations" in text
     assert "the paper" not in said([made(7, 5), made(7, 10)])["10"].partition("; the longest")[0]
 
 

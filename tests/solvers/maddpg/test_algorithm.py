@@ -21,9 +21,7 @@ from tests.tiny import tiny_problem
 
 def learner(problem, settings=None, *, iterations=10, seed=0, shuffled=False):
     states = NetworkStates.of([problem])
-    return Learner(
-        lambda _: states, 1, settings or Settings(), iterations=iterations, seed=seed, shuffled=shuffled
-    )
+    return Learner(lambda _: states, 1, settings or Settings(), iterations=iterations, seed=seed, shuffled=shuffled)
 
 
 # --- one update by hand -----------------------------------------------------------------------------------------------
@@ -122,7 +120,14 @@ def test_the_seat_view_by_plain_loops():
             other = min((latency[i, k] for k in others), default=FARTHEST / 3)
             want = [(other - latency[i, j]) * load[i], latency[i, j], other, load[i] - 1, float(association[i] == j)]
             assert rows[j, 0, i].tolist() == pytest.approx(want, rel=1e-4, abs=1e-6)
-        want = [cpu[j] - 1, 1.0, len(others) / 4 - 1, len(others) - 1, sum(cpu[k] for k in others) / 4 - 1, float(not others)]
+        want = [
+            cpu[j] - 1,
+            1.0,
+            len(others) / 4 - 1,
+            len(others) - 1,
+            sum(cpu[k] for k in others) / 4 - 1,
+            float(not others),
+        ]
         assert whole[j, 0].tolist() == pytest.approx([*want, 2 * opened[j] - 1], rel=1e-4, abs=1e-6)
 
 
