@@ -12,8 +12,10 @@ from dtopt.cli.generate import generate
 from dtopt.cli.info import info
 from dtopt.cli.scenarios import scenario
 from dtopt.cli.simulate import simulate
+from dtopt.cli.reproduce import reproduce
 from dtopt.cli.solve import solve
 from dtopt.cli.solvers import solvers
+from dtopt.cli.train import train
 
 __all__ = ["app"]
 
@@ -26,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (generate, solve, evaluate, info, solvers, compare, scenario, simulate):
+for command in (generate, solve, evaluate, info, solvers, compare, scenario, simulate, train, reproduce):
     app.command(short_help=(command.__doc__ or "").partition("\n")[0])(command)
 
 

@@ -1,0 +1,152 @@
+"""`dtopt train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+__all__ = ["GROUP", "given_settings", "train", "validated"]
+
+#: The entry-point group of trainers: modules with a pydantic model ``Config`` and a function ``train``.
+GROUP = "dtopt.trainers"
+
+
+def train(
+    method: Annotated[str | None, typer.Argument(help="What to train; --list shows it.", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for checkpoints and logs; runs/METHOD if not given.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting as key=value, instead of the file's.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Short for --set seed=…")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the folder.")] = False,
+    show_list: Annotated[bool, typer.Option("--list", help="Show what can be trained, and all settings.")] = False,
+) -> None:
+    """Train a learned solver, with logs (CSV, TensorBoard) and checkpoints that go on exactly after a kill.
+
+    With --resume and without settings, those of the interrupted run are taken. Exit code 130: interrupted; go on with
+    --resume.
+    """
+    import json
+    import tomllib
+
+    from dtopt.cli.common import progress, writable
+    from dtopt.errors import InputError
+
+    trainers = _trainers()
+    if show_list:
+        _show(trainers)
+        return
+    names = f"one of {', '.join(sorted(trainers))}"
+    if method is None:
+        raise InputError("name what to train", mend=names)
+    if method not in trainers:
+        raise InputError(f"there is no trainer {method!r}", mend=names)
+    trainer = _loaded(trainers[method])
+    folder = output or Path("runs") / method
+    if output is not None:
+        writable(output, folder=True)
+    kept = folder / "config.json"
+    settings: dict[str, Any] = {}
+    begun = kept.exists() and any(folder.glob("checkpoint*"))
+    if resume:
+        if not begun:
+            raise InputError("holds no training run", where=str(folder), mend="train without --resume")
+        settings = json.loads(kept.read_text())
+    elif begun:
+        raise InputError("holds a training run", where=str(folder), mend="--resume goes on with it, -o takes another")
+    if config is not None:
+        try:
+            settings |= tomllib.loads(config.read_text())
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"is no TOML: {error}", where=str(config)) from None
+    settings |= given_settings(option or [])
+    if seed is not None:
+        settings["seed"] = seed
+    made = validated(trainer.Config, settings)
+    if not resume:
+        folder.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(settings, indent=1) + "\n")
+    with progress() as bar:
+        task = bar.add_task(method, total=None)
+
+        def on_step(step: int, steps: int, values: dict[str, Any]) -> None:
+            shown = [f"{k} {v:.4g}" for k, v in values.items() if isinstance(v, float) and "seconds" not in k][:3]
+            bar.update(task, completed=step, total=steps, description=f"{method} {step}/{steps} {' · '.join(shown)}")
+
+        trainer.train(made, folder, resume=resume, on_step=on_step)
+    typer.echo(f"{folder}: {method} is trained")
+
+
+def _trainers() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def _loaded(entry: EntryPoint) -> Any:
+    from dtopt.errors import InputError
+
+    try:
+        return entry.load()
+    except ImportError as error:
+        raise InputError(f"cannot be loaded: {error}", where=f"trainer {entry.name!r}") from error
+
+
+def given_settings(pairs: list[str]) -> dict[str, Any]:
+    """Return key=value pairs; values are JSON where they can be, text where not."""
+    import json
+
+    from dtopt.errors import InputError
+
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not key:
+            raise InputError(f"{pair!r} is not key=value", where="--set")
+        if key in found:
+            raise InputError(f"{key} is given twice", where="--set")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
+
+
+def validated(model: Any, settings: dict[str, Any]) -> Any:
+    """Return settings checked by a trainer's model; what is wrong first is an InputError."""
+    from pydantic import ValidationError
+
+    from dtopt.errors import InputError
+
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            has = f"there are {', '.join(model.model_fields)}"
+            raise InputError("is no setting", where=where, mend=has) from None
+        raise InputError(f"{first['msg'].lower()}, got {first['input']!r}", where=where) from None
+
+
+def _show(trainers: dict[str, EntryPoint]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from dtopt.cli.common import wide_console
+
+    table = Table("method", "setting", "default", "what", box=None, pad_edge=False)
+    for name in sorted(trainers):
+        for key, field in _loaded(trainers[name]).Config.model_fields.items():
+            default = field.get_default(call_default_factory=True)
+            table.add_row(name, key, escape(str(default)), escape(field.description or ""))
+    wide_console().print(table)

@@ -1,0 +1,14 @@
+"""PyTorch in one thread: the networks are small, and threads that wait for each other make tests take minutes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
