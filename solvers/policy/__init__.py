@@ -1,4 +1,4 @@
-"""`policy`: a trained network names the servers to open and their prices; `policy+ls`: and local search goes on from there."""
+"""`policy`: a trained network says which servers to open and where users go; `policy+ls` searches on from there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from solvers.repair import place_remaining
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dtopt.arrays import BoolArray, FloatArray, IntArray
+    from dtopt.arrays import BoolArray, IntArray
     from dtopt.problem import Problem
     from dtopt.result import Incumbent, Result
     from dtopt.solution import Solution
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from solvers.local_search.candidates import Lists
     from solvers.policy.decode import Decoder
     from solvers.policy.forward import Weights
+    from solvers.policy.graph import Floats32
 
 __all__ = ["solve", "solve_polished"]
 
@@ -178,7 +179,7 @@ def _decide(run: Run, problem: Placement, network: Weights, samples: int) -> Non
 
 
 def likely_sets(
-    openness: FloatArray, order: IntArray, lists: Lists, problem: Problem, samples: int, seed: int
+    openness: Floats32, order: IntArray, lists: Lists, problem: Problem, samples: int, seed: int
 ) -> BoolArray:
     """Return sets of open servers, shape (samples, M): the likeliest, then some drawn by their chances.
 
@@ -203,9 +204,7 @@ def likely_sets(
     return sets
 
 
-def _decode(
-    run: Run, decoder: Decoder, sets: BoolArray, priced: FloatArray
-) -> tuple[IntArray | None, float]:
+def _decode(run: Run, decoder: Decoder, sets: BoolArray, priced: Floats32) -> tuple[IntArray | None, float]:
     """Return the best of the associations that sets lead to, and its cost: infinite where none is feasible."""
     best, least = None, np.inf
     for first in range(0, sets.shape[0], TOGETHER):

@@ -36,10 +36,9 @@ from solvers.policy.graph import Graph
 from solvers.policy.weights import load_weights
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from solvers.local_search.kernel import Integers
+    from solvers.policy.graph import Floats32
 
 __all__ = ["Decoder", "compile_kernels"]
 
@@ -61,7 +60,7 @@ class Decoder:
         self._n, self._m = lists.instance.sizes.shape[0], lists.cpu.size
 
     def decode(
-        self, is_open: BoolArray, priced: NDArray[np.float32], *, sweeps: int = SWEEPS, swaps: bool = True
+        self, is_open: BoolArray, priced: Floats32, *, sweeps: int = SWEEPS, swaps: bool = True
     ) -> tuple[FloatArray, Integers]:
         """Return the costs and slots of the associations that sets of open servers lead to.
 
@@ -102,7 +101,7 @@ def _decode(
     p: Instance,
     s: State,
     is_open: BoolArray,
-    priced: FloatArray,
+    priced: Floats32,
     sweeps: int,
     partners: int,
     cost: FloatArray,
@@ -111,7 +110,8 @@ def _decode(
     """Decode all sets one after the other; see `Decoder.decode`."""
     n = p.sizes.shape[0]
     for e in range(is_open.shape[0]):
-        _place(p, s, is_open[e], priced)
+        count = _place(p, s, is_open[e], priced)
+        _fill(p, s, is_open[e], priced, count)
         load_state(p, s, True)
         weight = abs(s.floats[COST])
         s.servers[:, CPU_WEIGHT] = STRICT * weight
@@ -122,7 +122,7 @@ def _decode(
         s.ints[N_REGION] = n
         for i in range(n):
             s.region[i] = i
-        for turn in range(sweeps):
+        for _ in range(sweeps):
             s.ints[LOGGED] = 0
             moved = sweep(p, s, 0, n)
             if moved > n // 1000:
@@ -136,8 +136,8 @@ def _decode(
 
 
 @numba.njit(cache=True)
-def _place(p: Instance, s: State, is_open: BoolArray, priced: FloatArray) -> None:
-    """Send users to the cheapest open server with room, those first that have most to lose."""
+def _place(p: Instance, s: State, is_open: BoolArray, priced: Floats32) -> Integers:
+    """Send users to the cheapest open server with room, those first that have most to lose; return their counts."""
     n, m = p.sizes.shape[0], is_open.size
     station, pairs, kind, users = p.station, p.more, p.kind, s.users
     parts = kind in (FITTING, CLAMPED)
@@ -183,6 +183,31 @@ def _place(p: Instance, s: State, is_open: BoolArray, priced: FloatArray) -> Non
             used[h] += pairs[i, slot]
         elif kind == LIMITED:
             limit[h] = min(limit[h], int(pairs[i, slot]))
+    return count
+
+
+@numba.njit(cache=True)
+def _fill(p: Instance, s: State, is_open: BoolArray, priced: Floats32, count: Integers) -> None:
+    """Give each open server that is still empty the user that loses least: sweeps open none, but may empty it again."""
+    m = is_open.size
+    if (is_open & (count == 0)).sum() == 0:
+        return
+    loss, user, slot = np.full(m, np.inf), np.full(m, -1), np.zeros(m, dtype=np.int64)
+    for i in range(priced.shape[0]):
+        own = priced[i, s.users[i, SLOT]]
+        for c in range(priced.shape[1]):
+            h = p.station[i, c]
+            if h < 0:
+                break
+            if is_open[h] and count[h] == 0 and s.counts[h, CAPACITY] > 0 and priced[i, c] - own < loss[h]:
+                loss[h], user[h], slot[h] = priced[i, c] - own, i, c
+    for h in range(m):
+        if user[h] >= 0:
+            k = p.station[user[h], s.users[user[h], SLOT]]
+            if count[k] > 1:
+                s.users[user[h], SLOT] = slot[h]
+                count[k] -= 1
+                count[h] += 1
 
 
 @cache

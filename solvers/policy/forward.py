@@ -49,7 +49,7 @@ class Weights(NamedTuple):
     @property
     def heads(self) -> int:
         """Sets of terms that servers name in each round."""
-        return self.sharpness_bias.shape[1]
+        return int(self.sharpness_bias.shape[1])
 
 
 def forward(weights: Weights, graph: Graph) -> tuple[Floats32, Floats32]:
@@ -86,7 +86,14 @@ def _softplus(x: float) -> float:
 
 @numba.njit(cache=True)
 def _terms(
-    named: Floats32, at: int, head: int, openness: Floats32, load: Floats32, count: Floats32, cpu: Floats32, shared: Floats32
+    named: Floats32,
+    at: int,
+    head: int,
+    openness: Floats32,
+    load: Floats32,
+    count: Floats32,
+    cpu: Floats32,
+    shared: Floats32,
 ) -> tuple[float, float, float]:
     """Return a server's prices of joining, load and CPU, and write how open it is."""
     raw = named[at, head * N_TERMS :]
@@ -249,7 +256,5 @@ def _forward(
         for c in range(gap.shape[1]):
             k = station[i, c]
             if k >= 0 and gap[i, c] < np.inf:
-                priced[i, c] = sharp * (
-                    gap[i, c] + prices[k, 0] + prices[k, 1] * size[i] + prices[k, 2] * part[i, c]
-                )
+                priced[i, c] = sharp * (gap[i, c] + prices[k, 0] + prices[k, 1] * size[i] + prices[k, 2] * part[i, c])
     return openness[0].copy(), priced

@@ -139,4 +139,5 @@ def _next(gap: NDArray[np.float64]) -> float:
     nearest = np.partition(gap, width - 1, axis=1)[:, :width] if width > 1 else gap[:, :1]
     finite = np.isfinite(nearest)
     # One of each user's is its cheapest, which costs nothing more.
-    return float(np.where(finite, nearest, 0.0).sum()) / max(int(finite.sum()) - gap.shape[0], 1)
+    total = np.where(finite, nearest, 0.0).sum()
+    return float(total) / max(int(finite.sum()) - len(gap), 1)

@@ -103,6 +103,7 @@ class Policy(nn.Module):
                 linear.weight.mul_(0.3)
                 linear.bias.zero_()
             for sharp in self.sharpness:
+                assert isinstance(sharp, nn.Linear)  # noqa: S101 - as made above
                 sharp.weight.mul_(0.1)
                 sharp.bias.copy_(torch.linspace(2.0, 8.0, heads))
 
@@ -162,7 +163,9 @@ class Policy(nn.Module):
         is_best = functional.one_hot(best[..., 0], logit.shape[-1]).bool()
         others = torch.where(is_best, NEVER, logit)
         second = torch.logsumexp(others, dim=-1, keepdim=True).clamp(min=NEVER)
-        rest = torch.where(is_best, second, top + torch.log(torch.where(is_best, 1.0, (total - weight).clamp(min=1e-30))))
+        rest = torch.where(
+            is_best, second, top + torch.log(torch.where(is_best, 1.0, (total - weight).clamp(min=1e-30)))
+        )
         odds = torch.clamp(alone - rest, max=LARGEST)
         worth = functional.softplus(odds) / sharp
         there = batch.allowed[:, None] * batch.user[:, None, :, None] / batch.crowd[:, None, None, None]

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import dtopt
+from dtopt.evaluation import evaluate
+from dtopt.generators import generate
 from dtopt.problem import Placement
+from dtopt.registry import solve
+from dtopt.solution import Solution
 from dtopt.stop import MaxIterations
 from solvers.local_search.arrays import SearchArrays
 from solvers.local_search.candidates import lists_of
@@ -71,8 +74,10 @@ def draw(seed: int, users: tuple[int, int], stations: tuple[int, int]) -> Placem
     m = round(float(np.exp(rng.uniform(np.log(stations[0]), np.log(stations[1])))))
     least = max(users[0], 2 * m)
     n = round(float(np.exp(rng.uniform(np.log(least), np.log(max(users[1], least))))))
-    sharing = str(rng.choice(["optimal", "equal", "fixed"], p=[0.3, 0.1, 0.6] if preset == "correlated" else [0.6, 0.2, 0.2]))
-    problem = dtopt.generate(preset, seed=seed, users=n, stations=m, sharing=sharing)
+    sharing = str(
+        rng.choice(["optimal", "equal", "fixed"], p=[0.3, 0.1, 0.6] if preset == "correlated" else [0.6, 0.2, 0.2])
+    )
+    problem = generate(preset, seed=seed, users=n, stations=m, sharing=sharing)
     assert isinstance(problem, Placement)  # noqa: S101 - the kind asked for
     changes: dict[str, Any] = {}
     if rng.random() < 0.25:
@@ -92,7 +97,7 @@ def example(problem: Placement, association: IntArray | None = None) -> Example 
     `association` is that answer where it is known from before.
     """
     if association is None:
-        result = dtopt.solve(problem, "local-search", stop=MaxIterations(TEACHER))
+        result = solve(problem, "local-search", stop=MaxIterations(TEACHER))
         if result.solution is None:
             return None
         association = result.solution.association
@@ -100,7 +105,7 @@ def example(problem: Placement, association: IntArray | None = None) -> Example 
             arrays, effort = SearchArrays.of(problem), CHAINS * problem.n_users
             better, _ = improve_fixed(arrays, association, seconds=np.inf, seed=0, iterations=effort)
             association = association if better is None else better
-    evaluation = dtopt.evaluate(problem, dtopt.Solution(association))
+    evaluation = evaluate(problem, Solution(association))
     lists = lists_of(problem)
     return Example(lists, Graph.of(lists), association, evaluation.objective - problem.constant_cost)
 

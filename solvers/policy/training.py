@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch.nn import functional
 
 from dtopt.errors import InputError
+from solvers.local_search.kernel import FITTING
 from solvers.policy.decode import Decoder
 from solvers.policy.model import NEVER, Batch, Policy
 from solvers.policy.pool import Example, Pool
@@ -218,7 +219,8 @@ class Training:
         width = min(count, WINDOW * size)
         first = int(self.random.integers(-width // 2, count - width // 2))
         first = min(max(first, 0), count - width)
-        return np.sort(first + self.random.choice(width, size=size, replace=False)).tolist()
+        chosen: list[int] = np.sort(first + self.random.choice(width, size=size, replace=False)).tolist()
+        return chosen
 
     def _imitate(self, chosen: list[int]) -> tuple[float, float, float, float, float]:
         examples = [self.examples[i] for i in chosen]
@@ -262,7 +264,8 @@ class Training:
     def _excess(self, index: int, e: Example, sets: BoolArray, priced: FloatArray) -> FloatArray:
         """Return how much dearer than the best known the associations of some sets are; better ones are taken over."""
         decoder = Decoder(e.lists)
-        cost, slots = decoder.decode(sets, _listed(e, priced), swaps=False)
+        # Swaps take longest, and only where CPU must fit do sets often lead nowhere without them.
+        cost, slots = decoder.decode(sets, _listed(e, priced), swaps=e.lists.instance.kind == FITTING)
         best = int(cost.argmin())
         if cost[best] < self.best[index] * (1.0 - 1e-9) and not self.config.shuffled:
             self.best[index] = cost[best]
@@ -271,7 +274,7 @@ class Training:
 
     def _descend(self, loss: Tensor) -> None:
         self.optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         self.optimiser.step()
 
@@ -326,7 +329,7 @@ class Training:
             self.examples[i] = replace(e, association=association.numpy(), cost=float(self.best[i]))
         with (self.directory / "log.csv").open() as log:
             # Rows after the checkpoint, if the run was killed between the two files, are made again.
-            self.rows = [row for row in csv.reader(log)][1 : self.step + 1]
+            self.rows = list(csv.reader(log))[1 : self.step + 1]
 
 
 def imitation_loss(batch: Batch, terms: Any, examples: list[Example]) -> tuple[Tensor, Tensor]:

@@ -35,7 +35,7 @@ def weights_of(model: Policy) -> Weights:
 def save_weights(path: Path, model: Policy) -> None:
     """Write the weights of a network."""
     draft = path.with_name(path.name + ".part.npz")
-    np.savez_compressed(draft, **weights_of(model)._asdict())  # type: ignore[arg-type]
+    np.savez_compressed(draft, **weights_of(model)._asdict())
     draft.replace(path)
 
 
