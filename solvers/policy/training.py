@@ -27,6 +27,7 @@ from solvers.local_search.kernel import FITTING
 from solvers.policy.decode import Decoder
 from solvers.policy.model import NEVER, Batch, Policy
 from solvers.policy.pool import Example, Pool
+from solvers.policy.weights import save_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,62 +39,44 @@ if TYPE_CHECKING:
 __all__ = ["Config", "train"]
 
 #: An association that breaks a constraint counts as so much dearer, relatively, and so does the worst that keeps them.
-WORST = 1.0
+WORST = 0.5
 #: A batch is drawn from so many batches of instances of about its size.
 WINDOW = 8
 #: Norm at which gradients are cut.
 CLIP = 1.0
 #: Weight of what the rounds before the last say of open servers, and of imitation beside the policy gradient.
-EARLIER, BESIDE = 0.3, 0.1
+EARLIER, BESIDE = 0.3, (0.05, 0.5)
+#: Weight of the entropy of sets beside the policy gradient: so that what is nearly as good stays likely too.
+ENTROPY = 0.03
+#: Spreads of the costs of an instance's sets below about this much count for less.
+SPREAD = 0.01
+#: Sweeps of the decoding while training.
+SWEEPS = 4
 COLUMNS = ("step", "phase", "loss", "opening", "prices", "gap", "entropy", "learning_rate", "held_out_gap", "seconds")
 
 
 class Config(BaseModel):
-    """What makes a training run; the same configuration gives the same weights.
-
-    Parameters
-    ----------
-    seed : int
-        Of the weights and the order of instances; the instances themselves come from 10⁹ + `first_instance` on.
-    first_instance, instances, held_out : int
-        Training instances, of which the last few are held out to look at how well others are solved.
-    users, stations : tuple of int
-        Least and largest numbers.
-    width, hidden, heads, rounds : int
-        Of the network, see `solvers.policy.model.Policy`.
-    imitation, policy_gradient : int
-        Steps of either.
-    batch : int
-        Instances in a step.
-    samples : int
-        Sets of open servers drawn for each in a step of policy gradient.
-    learning_rate : float
-        The largest; it rises in the first steps and then falls along a cosine to nothing.
-    save_every : int
-        Steps between checkpoints.
-    shuffled : bool
-        A control that must not learn: teacher and costs are those of other instances or samples.
-    """
+    """What makes a training run; the same configuration gives the same weights."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    seed: int = Field(0, ge=0)
-    first_instance: int = Field(0, ge=0)
-    instances: int = Field(3200, ge=2)
-    held_out: int = Field(160, ge=1)
-    users: tuple[int, int] = (20, 200)
-    stations: tuple[int, int] = (3, 25)
-    width: int = Field(32, ge=1)
-    hidden: int = Field(48, ge=1)
-    heads: int = Field(2, ge=1)
-    rounds: int = Field(5, ge=1)
-    imitation: int = Field(2500, ge=0)
-    policy_gradient: int = Field(2000, ge=0)
-    batch: int = Field(24, ge=1)
-    samples: int = Field(12, ge=2)
-    learning_rate: float = Field(2e-3, gt=0.0)
-    save_every: int = Field(100, ge=1)
-    shuffled: bool = False
+    seed: int = Field(0, ge=0, description="of the first weights, and of the order of instances")
+    first_instance: int = Field(0, ge=0, description="seeds of training instances are 10^9 plus this, and those after")
+    instances: int = Field(3200, ge=2, description="training instances, those held out included")
+    held_out: int = Field(160, ge=1, description="the last of them, only looked at")
+    users: tuple[int, int] = Field((20, 200), description="least and largest N of training instances")
+    stations: tuple[int, int] = Field((3, 25), description="least and largest M")
+    width: int = Field(32, ge=1, description="numbers in the state of a server")
+    hidden: int = Field(48, ge=1, description="width of the layer that makes the next state")
+    heads: int = Field(2, ge=1, description="sets of terms that servers name in a round")
+    rounds: int = Field(5, ge=1, description="rounds of messages")
+    imitation: int = Field(1800, ge=0, description="steps that learn from local search")
+    policy_gradient: int = Field(1000, ge=0, description="steps that learn from the cost of its own answers")
+    batch: int = Field(24, ge=1, description="instances in a step")
+    samples: int = Field(12, ge=2, description="sets of open servers drawn for each, by policy gradient")
+    learning_rate: float = Field(2e-3, gt=0.0, description="the largest; falls to nothing along a cosine")
+    save_every: int = Field(100, ge=1, description="steps between checkpoints")
+    shuffled: bool = Field(False, description="a control that cannot learn: answers and costs are dealt out at random")
 
     @property
     def steps(self) -> int:
@@ -128,18 +111,20 @@ def train(
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     checkpoint = directory / "checkpoint.pt"
-    if checkpoint.exists() != resume:
-        raise InputError(
-            "there is no run to go on with" if resume else "there is a run already",
-            where=str(directory),
-            mend="leave out --resume" if resume else "go on with --resume, or name another directory",
-        )
-    training = Training(config, directory)
-    if resume:
-        training.load(checkpoint)
-    training.run(on_step)
-    from solvers.policy.weights import save_weights
-
+    if resume and not (checkpoint.exists() or (directory / "teacher.npz").exists()):
+        raise InputError("there is no run to go on with", where=str(directory), mend="leave out --resume")
+    if not resume and checkpoint.exists():
+        raise InputError("there is a run already", where=str(directory), mend="go on with --resume, or name another")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        training = Training(config, directory, on_step)
+        # Without a checkpoint the run was killed while the teacher answered; what it has answered is kept.
+        if checkpoint.exists():
+            training.load(checkpoint)
+        training.run(on_step)
+    finally:
+        torch.set_num_threads(threads)
     path = directory / "policy.npz"
     save_weights(path, training.model)
     (directory / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
@@ -149,7 +134,9 @@ def train(
 class Training:
     """One training run: pool, network, optimiser, the random state and the log."""
 
-    def __init__(self, config: Config, directory: Path) -> None:
+    def __init__(
+        self, config: Config, directory: Path, on_step: Callable[[int, int, dict[str, Any]], None] | None = None
+    ) -> None:
         self.config, self.directory = config, directory
         torch.manual_seed(config.seed)
         self.model = Policy(config.width, config.hidden, config.heads, config.rounds)
@@ -158,7 +145,12 @@ class Training:
         self.step, self.before_s = 0, 0.0
         self.rows: list[list[Any]] = []
         sizes = (config.users, config.stations)
-        pool = Pool(directory / "teacher.npz", config.instances, config.first_instance, *sizes)
+
+        def made(count: int) -> None:
+            if on_step is not None:
+                on_step(0, config.steps, {"instances": float(count)})
+
+        pool = Pool(directory / "teacher.npz", config.instances, config.first_instance, *sizes, on_example=made)
         examples = pool.examples
         if len(examples) <= config.held_out:
             raise InputError(f"leaves nothing of {len(examples)} instances to train on", where="held_out")
@@ -248,24 +240,24 @@ class Training:
             gaps[j] = excess.mean()
             if self.config.shuffled:
                 excess = self.random.permutation(excess)
-            advantage[j] = excess - (excess.sum() - excess) / (excess.size - 1)
+            others = (excess.sum() - excess) / (excess.size - 1)
+            advantage[j] = (excess - others) / (excess.std() + SPREAD)
         chosen_sets, weight = torch.from_numpy(sets).float(), torch.from_numpy(advantage).float()
         openness = terms.openness[:, None].expand(-1, self.config.samples, -1)
         chance_of = -functional.binary_cross_entropy_with_logits(openness, chosen_sets, reduction="none")
         chance_of = (chance_of * batch.is_server[:, None]).sum(dim=-1)
-        # In units of the usual spread between sets, so that the step does not fade as the sets get alike.
-        gradient = (weight * chance_of).mean() / max(float(np.abs(advantage).mean()), 1e-3)
+        gradient = (weight * chance_of).mean()
         opening, prices = imitation_loss(batch, terms, examples)
-        loss = gradient + BESIDE * (opening + prices)
+        entropy = _entropy(terms.openness, batch)
+        loss = gradient - ENTROPY * entropy * m + BESIDE[0] * opening + BESIDE[1] * prices
         self._descend(loss)
-        figures = (loss.item(), opening.item(), prices.item(), float(gaps.mean()))
-        return (*figures, _entropy(terms.openness, batch).item())
+        return loss.item(), opening.item(), prices.item(), float(gaps.mean()), entropy.item()
 
     def _excess(self, index: int, e: Example, sets: BoolArray, priced: FloatArray) -> FloatArray:
         """Return how much dearer than the best known the associations of some sets are; better ones are taken over."""
         decoder = Decoder(e.lists)
         # Swaps take longest, and only where CPU must fit do sets often lead nowhere without them.
-        cost, slots = decoder.decode(sets, _listed(e, priced), swaps=e.lists.instance.kind == FITTING)
+        cost, slots = decoder.decode(sets, _listed(e, priced), sweeps=SWEEPS, swaps=e.lists.instance.kind == FITTING)
         best = int(cost.argmin())
         if cost[best] < self.best[index] * (1.0 - 1e-9) and not self.config.shuffled:
             self.best[index] = cost[best]

@@ -87,7 +87,8 @@ def test_units_do_not_matter():
 
 @pytest.mark.parametrize("sharing", ["optimal", "equal", "fixed"])
 def test_the_compiled_network_is_the_one_that_was_trained(sharing):
-    torch = pytest.importorskip("torch")
+    import torch
+
     from solvers.policy.model import Batch, Policy
     from solvers.policy.weights import weights_of
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-
-from dtopt.errors import InputError  # noqa: E402
-from solvers.policy.pool import FIRST_SEED, draw  # noqa: E402
-from solvers.policy.training import Config, train  # noqa: E402
-from solvers.policy.weights import load_weights  # noqa: E402
+from dtopt.errors import InputError
+from solvers.policy.pool import FIRST_SEED, draw
+from solvers.policy.training import Config, train
+from solvers.policy.weights import load_weights
 
 SMALL = {
     "users": (10, 16),
@@ -27,21 +25,13 @@ SMALL = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 class Killed(BaseException):
     """What a test kills a run with."""
 
 
 def run(path, config, **options):
     rows = []
-    train(config, path, on_step=lambda step, steps, row: rows.append(row), **options)
+    train(config, path, on_step=lambda step, steps, row: rows.append(row) if step else None, **options)
     return rows, load_weights(path / "policy.npz")
 
 
