@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,10 @@ class Decoder:
 
     def __init__(self, lists: Lists) -> None:
         self.lists = lists
-        self.search = Search(lists)
+        # To Numba, an array that is a part of another is another type, to be compiled for anew.
+        p = lists.instance
+        whole = p._replace(station=np.ascontiguousarray(p.station), near=np.ascontiguousarray(p.near))
+        self.search = Search(replace(lists, instance=whole))
         self._n, self._m = lists.instance.sizes.shape[0], lists.cpu.size
 
     def decode(

@@ -120,7 +120,7 @@ class Graph:
             float(p.kind == LIMITED),
         ]
         return cls(
-            station=p.station,
+            station=np.ascontiguousarray(p.station),
             gap=(gap / unit).astype(np.float32),
             part=(part * crowd).astype(np.float32),
             size=(size / size.mean() if p.mode in (OPTIMAL, EQUAL) and size.any() else np.zeros(n)).astype(np.float32),

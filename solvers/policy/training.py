@@ -301,7 +301,7 @@ class Training:
                 "optimiser": self.optimiser.state_dict(),
                 "random": json.dumps(self.random.bit_generator.state),
                 "best": torch.from_numpy(self.best),
-                "associations": [torch.from_numpy(e.association) for e in self.examples],
+                "associations": [torch.tensor(e.association) for e in self.examples],
             },
             buffer,
         )
@@ -331,7 +331,7 @@ def imitation_loss(batch: Batch, terms: Any, examples: list[Example]) -> tuple[T
     opened, target = torch.zeros(b, m), torch.zeros(b, n, dtype=torch.long)
     for j, e in enumerate(examples):
         association = e.association if e.lists.order is None else e.association[e.lists.order]
-        target[j, : association.size] = torch.from_numpy(association)
+        target[j, : association.size] = torch.tensor(association)
         opened[j, np.unique(association)] = 1.0
 
     def wrong(openness: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import dtopt
 from dtopt.channel import GainMatrix
 from dtopt.errors import InputError
 from dtopt.result import Status
+from dtopt.stop import MaxIterations
 from solvers.local_search.candidates import lists_of
 from solvers.policy import likely_sets
 from solvers.policy.decode import Decoder
@@ -135,7 +136,7 @@ def test_hard_presets_are_solved_feasibly(name):
     for preset in HARD:
         for sharing in ("optimal", "equal", "fixed"):
             problem = dtopt.generate(preset, seed=5, users=40, stations=6, sharing=sharing)
-            result = dtopt.solve(problem, name, time_limit=10, seed=1)
+            result = dtopt.solve(problem, name, stop=MaxIterations(30), seed=1)
             assert result.solution is not None, (preset, sharing)
             assert dtopt.evaluate(problem, result.solution).feasible
 
