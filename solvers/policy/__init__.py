@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -29,8 +30,13 @@ if TYPE_CHECKING:
     from solvers.policy.forward import Weights
     from solvers.policy.graph import Floats32
 
-__all__ = ["solve", "solve_polished"]
+__all__ = ["decode_sets", "drawn_sets", "fitted", "likely_sets", "solve", "solve_polished"]
 
+#: Sets of open servers that are decoded where nothing else is asked for; and fewer, so that their pairs of user and
+#: server are about so many in all, or so many where CPU must fit, as that takes longest.
+SETS, PAIRS, FIT_PAIRS = 8, 100_000, 4_000
+#: Of more sets than this only so many are decoded in full, those that are best after a few sweeps.
+FULLY, ROUGH = 3, 3
 #: Sets of open servers that are decoded together, between two looks at the clock.
 TOGETHER = 16
 #: Iterations of local search at most to find a feasible association in, where no set leads to one.
@@ -44,7 +50,8 @@ def solve(
     seed: int = 0,
     stop: StoppingCriterion | None = None,
     on_incumbent: Callable[[Incumbent, Solution], None] | None = None,
-    samples: int = 1,
+    sets: int | None = None,
+    samples: int = 0,
     weights: str | Path | None = None,
 ) -> Result:
     """Open the servers that a trained network names and send users there by its prices and exact marginal costs.
@@ -59,9 +66,11 @@ def solve(
     problem : Placement
     time_limit, seed, stop, on_incumbent
         See `dtopt.solve`.
+    sets : int, optional
+        Likeliest sets of open servers that are decoded; the best association is kept. Up to 8, fewer the larger the
+        instance, where not given.
     samples : int
-        Sets of open servers that are decoded; the best is kept. The first is the likeliest, the others are drawn from
-        the chances that the network gives to servers.
+        Sets drawn at random besides, by the chances that the network gives to servers.
     weights : path, optional
         A file that `dtopt.trainers`' ``policy`` wrote, in the place of the shipped one.
 
@@ -70,10 +79,10 @@ def solve(
     InputError
         On a bad number of samples or file of weights.
     """
-    run, network = _begin("policy", problem, time_limit, seed, stop, on_incumbent, samples, weights)
+    run, network = _begin("policy", problem, time_limit, seed, stop, on_incumbent, sets, samples, weights)
     with run:
         if not run.settled and not run.should_stop():
-            _decide(run, problem, network, samples)  # type: ignore[arg-type]
+            _decide(run, problem, network, sets, samples)  # type: ignore[arg-type]
     return run.result()
 
 
@@ -84,23 +93,24 @@ def solve_polished(
     seed: int = 0,
     stop: StoppingCriterion | None = None,
     on_incumbent: Callable[[Incumbent, Solution], None] | None = None,
-    samples: int = 1,
+    sets: int | None = None,
+    samples: int = 0,
     weights: str | Path | None = None,
 ) -> Result:
     """Take the answer of `policy` and improve it by local search until that ends or the run stops.
 
     Parameters
     ----------
-    problem, time_limit, seed, stop, on_incumbent, samples, weights
+    problem, time_limit, seed, stop, on_incumbent, sets, samples, weights
         See `solve`; without a limit it ends where `local-search` does.
     """
-    run, network = _begin("policy+ls", problem, time_limit, seed, stop, on_incumbent, samples, weights)
+    run, network = _begin("policy+ls", problem, time_limit, seed, stop, on_incumbent, sets, samples, weights)
     from solvers.local_search import search_placement
 
     with run:
         if not run.settled and not run.should_stop():
             with suppress(Stopped):
-                _decide(run, problem, network, samples)  # type: ignore[arg-type]
+                _decide(run, problem, network, sets, samples)  # type: ignore[arg-type]
                 run.check()
                 search_placement(run, problem)  # type: ignore[arg-type]
     return run.result()
@@ -116,13 +126,16 @@ def _begin(
     seed: int,
     stop: StoppingCriterion | None,
     on_incumbent: Callable[[Incumbent, Solution], None] | None,
+    sets: int | None,
     samples: int,
     weights: str | Path | None,
 ) -> tuple[Run, Weights]:
     if not isinstance(problem, Placement):
         raise UnsupportedProblemError(f"{name} takes placement problems")
-    if samples < 1:
-        raise InputError(f"must be >= 1, got {samples}", where="samples")
+    if samples < 0:
+        raise InputError(f"must be >= 0, got {samples}", where="samples")
+    if sets is not None and sets < 1:
+        raise InputError(f"must be >= 1, got {sets}", where="sets")
     # Here and not above: importing Numba takes longer than many a run of other solvers.
     from solvers.policy.weights import SHIPPED, load_weights
 
@@ -150,7 +163,7 @@ def _compile(polish: bool, fixed: bool) -> None:
             compile_ejection()
 
 
-def _decide(run: Run, problem: Placement, network: Weights, samples: int) -> None:
+def _decide(run: Run, problem: Placement, network: Weights, sets: int | None, samples: int) -> None:
     """Offer what the network's terms lead to."""
     from solvers.local_search.candidates import lists_of
     from solvers.policy.decode import Decoder
@@ -161,16 +174,21 @@ def _decide(run: Run, problem: Placement, network: Weights, samples: int) -> Non
     openness, priced = forward(network, Graph.of(lists))
     decoder = Decoder(lists)
     order = np.argsort(-np.where(lists.capacity > 0, openness, -np.inf), kind="stable")
-    sets = likely_sets(openness, order, lists, run.problem, samples, run.seed)
-    best, cost = _decode(run, decoder, sets, priced)
+    if sets is None:
+        sets = int(np.clip((FIT_PAIRS if decoder.fits else PAIRS) // max(priced.size, 1), 1, SETS))
+    chosen = likely_sets(openness, sets)
+    if samples > 0:
+        chosen = np.concatenate([chosen, drawn_sets(openness, samples, run.seed)])
+    chosen = fitted(chosen, order, lists, problem.max_open)
+    best, cost = decode_sets(run, decoder, chosen, priced)
     if not np.isfinite(cost):
         # Perhaps too few servers: the next likeliest are opened too, in steps that grow.
-        first, most = int(sets[0].sum()), min(problem.max_open, order.size)
+        first, most = int(chosen[0].sum()), min(problem.max_open, order.size)
         counts = np.unique(np.round(np.geomspace(first, most, 8)).astype(np.int64))
         grown = np.zeros((counts.size, order.size), dtype=bool)
         for row, count in enumerate(counts.tolist()):
             grown[row, order[:count]] = True
-        found, cost = _decode(run, decoder, grown[counts > first], priced)
+        found, cost = decode_sets(run, decoder, grown[counts > first], priced)
         best = best if found is None else found
     if best is not None:
         run.offer(best)
@@ -178,21 +196,46 @@ def _decide(run: Run, problem: Placement, network: Weights, samples: int) -> Non
         _repair(run, problem, decoder, best)
 
 
-def likely_sets(
-    openness: Floats32, order: IntArray, lists: Lists, problem: Problem, samples: int, seed: int
-) -> BoolArray:
-    """Return sets of open servers, shape (samples, M): the likeliest, then some drawn by their chances.
+def likely_sets(openness: Floats32, count: int) -> BoolArray:
+    """Return the likeliest sets of open servers, likeliest first, by independent chances; shape (<= count, M).
 
-    A set has no more servers than may be open, and the likeliest of the others too while its places are too few.
+    Next to the likeliest set, one is the less likely the more its differing servers were decided, by the sum of their
+    log odds; sums are gone through in order. The empty set is left out.
     """
-    sets = np.zeros((samples, openness.size), dtype=bool)
-    sets[0] = openness > 0.0
-    if samples > 1:
-        chance = 1.0 / (1.0 + np.exp(-openness.astype(np.float64)))
-        sets[1:] = np.random.default_rng(seed).random((samples - 1, openness.size)) < chance
+    cost = np.abs(openness.astype(np.float64))
+    order = np.argsort(cost, kind="stable")
+    first = openness > 0.0
+    found = [first]
+    # Each subset of servers comes from one other: by a server more, or by the next server in place of the last.
+    heap: list[tuple[float, tuple[int, ...]]] = [(float(cost[order[0]]), (0,))]
+    while heap and len(found) <= count:
+        total, flips = heapq.heappop(heap)
+        changed = first.copy()
+        changed[order[list(flips)]] ^= True
+        found.append(changed)
+        last = flips[-1] + 1
+        if last < order.size:
+            more = float(cost[order[last]])
+            heapq.heappush(heap, (total + more, (*flips, last)))
+            heapq.heappush(heap, (total + more - float(cost[order[last - 1]]), (*flips[:-1], last)))
+    sets = np.array([one for one in found if one.any()])
+    return sets[:count]
+
+
+def drawn_sets(openness: Floats32, count: int, seed: int) -> BoolArray:
+    """Return sets of open servers drawn by their chances, shape (count, M)."""
+    chance = 1.0 / (1.0 + np.exp(-openness.astype(np.float64)))
+    return np.asarray(np.random.default_rng(seed).random((count, openness.size)) < chance)
+
+
+def fitted(sets: BoolArray, order: IntArray, lists: Lists, most: int) -> BoolArray:
+    """Return the different sets, with the likeliest other servers while they lack places, and at most `most` servers.
+
+    `order` has the servers, likeliest first.
+    """
+    sets = sets & (lists.capacity > 0)
     n = lists.instance.sizes.shape[0]
-    places, most = np.minimum(lists.capacity, n), problem.max_open
-    sets &= places > 0
+    places = np.minimum(lists.capacity, n)
     for row in sets:
         row[order[0]] |= not row.any()
         if row.sum() > most:
@@ -201,18 +244,29 @@ def likely_sets(
             if places @ row >= n or row.sum() >= most:
                 break
             row[k] = True
-    return sets
+    # Each once: where places are scarce, many sets become the same.
+    return sets[sorted({row.tobytes(): at for at, row in reversed(list(enumerate(sets)))}.values())]
 
 
-def _decode(run: Run, decoder: Decoder, sets: BoolArray, priced: Floats32) -> tuple[IntArray | None, float]:
-    """Return the best of the associations that sets lead to, and its cost: infinite where none is feasible."""
+def decode_sets(run: Run, decoder: Decoder, sets: BoolArray, priced: Floats32) -> tuple[IntArray | None, float]:
+    """Return the best of the associations that sets lead to, and its cost: infinite where none is feasible.
+
+    Users only shift at first, and the best few sets are decoded in full.
+    """
+    if sets.shape[0] > FULLY and not decoder.fits:
+        rough = [
+            decoder.decode(sets[first : first + TOGETHER], priced, sweeps=ROUGH, swaps=False)[0]
+            for first in range(0, sets.shape[0], TOGETHER)
+            if first == 0 or not run.should_stop()
+        ]
+        run.iterations += sum(part.size for part in rough)
+        sets = sets[np.argsort(np.concatenate(rough), kind="stable")[:FULLY]]
     best, least = None, np.inf
-    for first in range(0, sets.shape[0], TOGETHER):
-        cost, slots = decoder.decode(sets[first : first + TOGETHER], priced)
-        run.iterations += cost.size
-        at = int(cost.argmin())
-        if best is None or cost[at] < least:
-            best, least = decoder.association(slots[at]), float(cost[at])
+    for row in range(sets.shape[0]):
+        cost, slots = decoder.decode(sets[row : row + 1], priced)
+        run.iterations += 1
+        if best is None or cost[0] < least:
+            best, least = decoder.association(slots[0]), float(cost[0])
         if run.should_stop():
             break
     return best, least

@@ -63,6 +63,11 @@ class Decoder:
         self.search = Search(replace(lists, instance=whole))
         self._n, self._m = lists.instance.sizes.shape[0], lists.cpu.size
 
+    @property
+    def fits(self) -> bool:
+        """Whether demands must fit into CPUs, so that sets lead to no association without swaps and ejections."""
+        return self.lists.instance.kind == FITTING
+
     def decode(
         self, is_open: BoolArray, priced: Floats32, *, sweeps: int = SWEEPS, swaps: bool = True
     ) -> tuple[FloatArray, Integers]:

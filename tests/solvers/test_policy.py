@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from dtopt.errors import InputError
 from dtopt.result import Status
 from dtopt.stop import MaxIterations
 from solvers.local_search.candidates import lists_of
-from solvers.policy import likely_sets
+from solvers.policy import drawn_sets, fitted, likely_sets
 from solvers.policy.decode import Decoder
 from solvers.policy.forward import forward
 from solvers.policy.graph import N_SERVER_FEATURES, N_SHARED_FEATURES, Graph
@@ -127,8 +128,10 @@ def test_what_is_no_file_of_weights_is_said_to_be_none(tmp_path):
     bad.write_bytes(b"not weights")
     with pytest.raises(InputError, match="cannot be read as weights"):
         dtopt.solve(tiny_problem(0), "policy", weights=bad)
-    with pytest.raises(InputError, match="samples"):
-        dtopt.solve(tiny_problem(0), "policy", samples=0)
+    with pytest.raises(InputError, match="-1"):
+        dtopt.solve(tiny_problem(0), "policy", samples=-1)
+    with pytest.raises(InputError, match="got 0"):
+        dtopt.solve(tiny_problem(0), "policy", sets=0)
 
 
 @pytest.mark.parametrize("name", ["policy", "policy+ls"])
@@ -157,19 +160,36 @@ def test_any_size_and_any_kind_of_data():
     assert dtopt.solve(given, "policy").status is not Status.INFEASIBLE
 
 
-def test_more_samples_are_never_worse_and_seeds_repeat():
-    problem = dtopt.generate("correlated", seed=8, users=40, stations=8)
-    costs = [dtopt.solve(problem, "policy", samples=k, seed=3).objective for k in (1, 4, 16)]
-    assert costs == sorted(costs, reverse=True)
-    again = dtopt.solve(problem, "policy", samples=16, seed=3)
-    assert again.objective == costs[-1]
-    assert again.iterations >= 16
+def test_samples_are_drawn_besides_and_seeds_repeat():
+    problem = dtopt.generate("costly-servers", seed=8, users=40, stations=8)
+    first = dtopt.solve(problem, "policy", sets=1)
+    assert first.iterations == 1
+    assert dtopt.solve(problem, "policy", sets=1, samples=2, seed=3).objective <= first.objective
+    one, two = (dtopt.solve(problem, "policy", samples=16, seed=3) for _ in range(2))
+    assert one.iterations > 8
+    assert (one.solution.association == two.solution.association).all()
+
+
+def test_the_likeliest_sets_are_those_of_brute_force():
+    odds = np.random.default_rng(1).normal(size=6).astype(np.float32)
+    every = np.array(list(itertools.product([False, True], repeat=6)))[1:]  # all but the empty one
+    score = np.where(every, odds, -odds).sum(axis=1)
+    expected = every[np.argsort(-score, kind="stable")[:20]]
+    assert (likely_sets(odds, 20) == expected).all()
+    assert likely_sets(odds, 1000).shape == (63, 6)
+    assert (likely_sets(np.full(3, -4.0, dtype=np.float32), 1) == [[True, False, False]]).all()
+
+
+def test_drawn_sets_follow_the_chances():
+    odds = np.array([-3.0, 0.0, 2.0], dtype=np.float32)
+    share = drawn_sets(odds, 20_000, 0).mean(axis=0)
+    np.testing.assert_allclose(share, 1 / (1 + np.exp(-odds)), atol=0.02)
 
 
 def test_a_limit_on_servers_is_kept():
     for most in (1, 2, 3):
         problem = replace(dtopt.generate("costly-servers", seed=2, users=30, stations=8), max_servers=most)
-        result = dtopt.solve(problem, "policy", samples=8)
+        result = dtopt.solve(problem, "policy")
         assert result.solution.open_servers.size <= most
 
 
@@ -177,9 +197,10 @@ def test_sets_have_room_for_all_users_where_servers_do():
     problem = dtopt.generate("tight-capacity", seed=2, users=40, stations=8)
     lists = lists_of(problem)
     closed = np.linspace(-5.0, -9.0, 8).astype(np.float32)
-    order = np.argsort(-closed)
-    sets = likely_sets(closed, order, lists, problem, 5, 0)
+    sets = fitted(likely_sets(closed, 5), np.arange(8), lists, 8)
     assert (sets @ lists.capacity >= 40).all()
+    assert len({row.tobytes() for row in sets}) == len(sets)
+    assert (fitted(np.ones((2, 8), dtype=bool), np.arange(8), lists, 3) == (np.arange(8) < 3)).all()
 
 
 def test_the_decoder_says_the_cost_of_the_evaluator():
