@@ -170,7 +170,7 @@ def _decide(run: Run, problem: Placement, network: Weights, sets: int | None, sa
     from solvers.policy.forward import forward
     from solvers.policy.graph import Graph
 
-    lists = lists_of(problem)
+    lists = lists_of(problem, compared=False)
     openness, priced = forward(network, Graph.of(lists))
     decoder = Decoder(lists)
     order = np.argsort(-np.where(lists.capacity > 0, openness, -np.inf), kind="stable")
@@ -193,7 +193,7 @@ def _decide(run: Run, problem: Placement, network: Weights, sets: int | None, sa
     if best is not None:
         run.offer(best)
     if run.solution is None:
-        _repair(run, problem, decoder, best)
+        _repair(run, problem, best)
 
 
 def likely_sets(openness: Floats32, count: int) -> BoolArray:
@@ -272,7 +272,7 @@ def decode_sets(run: Run, decoder: Decoder, sets: BoolArray, priced: Floats32) -
     return best, least
 
 
-def _repair(run: Run, problem: Placement, decoder: Decoder, association: IntArray | None) -> None:
+def _repair(run: Run, problem: Placement, association: IntArray | None) -> None:
     """Look for a feasible association: one user out of another's way, then through infeasible ones, then `greedy`."""
     if association is not None:
         loads = ServerLoads(problem)
@@ -286,9 +286,12 @@ def _repair(run: Run, problem: Placement, decoder: Decoder, association: IntArra
             run.check()
             if place_remaining(loads):
                 run.offer(loads.association)
-    search = decoder.search
     if run.solution is None:
+        from solvers.local_search.candidates import lists_of
+        from solvers.local_search.driver import Search
+
         run.check()
+        search = Search(lists_of(problem), run.seed)
         search.start(association)
         search.oscillate()
         begun = search.iterations
