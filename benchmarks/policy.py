@@ -30,10 +30,10 @@ from dtopt.bounds import dual_bound
 from dtopt.result import relative_gap
 from dtopt.run import Run
 from solvers.local_search.candidates import lists_of
-from solvers.policy import FIT_PAIRS, PAIRS, SETS, decode_sets, fitted, likely_sets
 from solvers.policy.decode import Decoder
 from solvers.policy.forward import forward
 from solvers.policy.graph import Graph
+from solvers.policy.sets import SETS, decode_sets, effort, fitted, likely_sets
 from solvers.policy.weights import load_weights
 
 #: Preset, options, seconds of `auto` for the bound (0: the dual bound alone, which is what `auto` has at that size).
@@ -137,6 +137,7 @@ def times(args: argparse.Namespace) -> None:
         for seed in range(args.seeds if n <= 1000 else 5):
             problem = dtopt.generate(preset, seed=FIRST + seed, users=n, stations=m)
             _ = problem.network.access_station
+            run = Run(problem, "policy")
             ticks = [time.process_time()]
             lists = lists_of(problem, compared=False)
             ticks.append(time.process_time())
@@ -146,8 +147,9 @@ def times(args: argparse.Namespace) -> None:
             ticks.append(time.process_time())
             order = np.argsort(-openness, kind="stable")
             decoder = Decoder(lists)
-            count = int(np.clip((FIT_PAIRS if decoder.fits else PAIRS) // priced.size, 1, SETS))
-            decode_sets(Run(problem, "policy"), decoder, fitted(likely_sets(openness, count), order, lists, m), priced)
+            count, flips = effort(decoder)
+            doubtful = np.argsort(np.abs(openness), kind="stable")[:flips]
+            decode_sets(run, decoder, fitted(likely_sets(openness, count), order, lists, m), priced, doubtful)
             ticks.append(time.process_time())
             whole = dtopt.solve(replace(problem), "policy").cpu_s
             parts.append([*np.diff(ticks), ticks[-1] - ticks[0], whole])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -20,25 +19,15 @@ from solvers.repair import place_remaining
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dtopt.arrays import BoolArray, IntArray
+    from dtopt.arrays import IntArray
     from dtopt.problem import Problem
     from dtopt.result import Incumbent, Result
     from dtopt.solution import Solution
     from dtopt.stop import StoppingCriterion
-    from solvers.local_search.candidates import Lists
-    from solvers.policy.decode import Decoder
     from solvers.policy.forward import Weights
-    from solvers.policy.graph import Floats32
 
-__all__ = ["decode_sets", "drawn_sets", "fitted", "likely_sets", "solve", "solve_polished"]
+__all__ = ["solve", "solve_polished"]
 
-#: Sets of open servers that are decoded where nothing else is asked for; and fewer, so that their pairs of user and
-#: server are about so many in all, or so many where CPU must fit, as that takes longest.
-SETS, PAIRS, FIT_PAIRS = 8, 100_000, 4_000
-#: Of more sets than this only so many are decoded in full, those that are best after a few sweeps.
-FULLY, ROUGH = 3, 3
-#: Sets of open servers that are decoded together, between two looks at the clock.
-TOGETHER = 16
 #: Iterations of local search at most to find a feasible association in, where no set leads to one.
 REPAIRS = 2000
 
@@ -67,8 +56,8 @@ def solve(
     time_limit, seed, stop, on_incumbent
         See `dtopt.solve`.
     sets : int, optional
-        Likeliest sets of open servers that are decoded; the best association is kept. Up to 8, fewer the larger the
-        instance, where not given.
+        Likeliest sets of open servers that are decoded; the best association is kept. Where not given: up to 8, fewer
+        the larger the instance, and with many servers the doubtful ones are also tried the other way one by one.
     samples : int
         Sets drawn at random besides, by the chances that the network gives to servers.
     weights : path, optional
@@ -169,18 +158,19 @@ def _decide(run: Run, problem: Placement, network: Weights, sets: int | None, sa
     from solvers.policy.decode import Decoder
     from solvers.policy.forward import forward
     from solvers.policy.graph import Graph
+    from solvers.policy.sets import decode_sets, drawn_sets, effort, fitted, likely_sets
 
     lists = lists_of(problem, compared=False)
     openness, priced = forward(network, Graph.of(lists))
     decoder = Decoder(lists)
     order = np.argsort(-np.where(lists.capacity > 0, openness, -np.inf), kind="stable")
-    if sets is None:
-        sets = int(np.clip((FIT_PAIRS if decoder.fits else PAIRS) // max(priced.size, 1), 1, SETS))
-    chosen = likely_sets(openness, sets)
+    usual, flips = effort(decoder)
+    chosen = likely_sets(openness, usual if sets is None else sets)
     if samples > 0:
         chosen = np.concatenate([chosen, drawn_sets(openness, samples, run.seed)])
     chosen = fitted(chosen, order, lists, problem.max_open)
-    best, cost = decode_sets(run, decoder, chosen, priced)
+    doubtful = np.argsort(np.abs(openness), kind="stable")[: flips if sets is None else 0]
+    best, cost = decode_sets(run, decoder, chosen, priced, doubtful)
     if not np.isfinite(cost):
         # Perhaps too few servers: the next likeliest are opened too, in steps that grow.
         first, most = int(chosen[0].sum()), min(problem.max_open, order.size)
@@ -194,82 +184,6 @@ def _decide(run: Run, problem: Placement, network: Weights, sets: int | None, sa
         run.offer(best)
     if run.solution is None:
         _repair(run, problem, best)
-
-
-def likely_sets(openness: Floats32, count: int) -> BoolArray:
-    """Return the likeliest sets of open servers, likeliest first, by independent chances; shape (<= count, M).
-
-    Next to the likeliest set, one is the less likely the more its differing servers were decided, by the sum of their
-    log odds; sums are gone through in order. The empty set is left out.
-    """
-    cost = np.abs(openness.astype(np.float64))
-    order = np.argsort(cost, kind="stable")
-    first = openness > 0.0
-    found = [first]
-    # Each subset of servers comes from one other: by a server more, or by the next server in place of the last.
-    heap: list[tuple[float, tuple[int, ...]]] = [(float(cost[order[0]]), (0,))]
-    while heap and len(found) <= count:
-        total, flips = heapq.heappop(heap)
-        changed = first.copy()
-        changed[order[list(flips)]] ^= True
-        found.append(changed)
-        last = flips[-1] + 1
-        if last < order.size:
-            more = float(cost[order[last]])
-            heapq.heappush(heap, (total + more, (*flips, last)))
-            heapq.heappush(heap, (total + more - float(cost[order[last - 1]]), (*flips[:-1], last)))
-    sets = np.array([one for one in found if one.any()])
-    return sets[:count]
-
-
-def drawn_sets(openness: Floats32, count: int, seed: int) -> BoolArray:
-    """Return sets of open servers drawn by their chances, shape (count, M)."""
-    chance = 1.0 / (1.0 + np.exp(-openness.astype(np.float64)))
-    return np.asarray(np.random.default_rng(seed).random((count, openness.size)) < chance)
-
-
-def fitted(sets: BoolArray, order: IntArray, lists: Lists, most: int) -> BoolArray:
-    """Return the different sets, with the likeliest other servers while they lack places, and at most `most` servers.
-
-    `order` has the servers, likeliest first.
-    """
-    sets = sets & (lists.capacity > 0)
-    n = lists.instance.sizes.shape[0]
-    places = np.minimum(lists.capacity, n)
-    for row in sets:
-        row[order[0]] |= not row.any()
-        if row.sum() > most:
-            row[order[row[order]][most:]] = False
-        for k in order[~row[order]] if places @ row < n else ():
-            if places @ row >= n or row.sum() >= most:
-                break
-            row[k] = True
-    # Each once: where places are scarce, many sets become the same.
-    return sets[sorted({row.tobytes(): at for at, row in reversed(list(enumerate(sets)))}.values())]
-
-
-def decode_sets(run: Run, decoder: Decoder, sets: BoolArray, priced: Floats32) -> tuple[IntArray | None, float]:
-    """Return the best of the associations that sets lead to, and its cost: infinite where none is feasible.
-
-    Users only shift at first, and the best few sets are decoded in full.
-    """
-    if sets.shape[0] > FULLY and not decoder.fits:
-        rough = [
-            decoder.decode(sets[first : first + TOGETHER], priced, sweeps=ROUGH, swaps=False)[0]
-            for first in range(0, sets.shape[0], TOGETHER)
-            if first == 0 or not run.should_stop()
-        ]
-        run.iterations += sum(part.size for part in rough)
-        sets = sets[np.argsort(np.concatenate(rough), kind="stable")[:FULLY]]
-    best, least = None, np.inf
-    for row in range(sets.shape[0]):
-        cost, slots = decoder.decode(sets[row : row + 1], priced)
-        run.iterations += 1
-        if best is None or cost[0] < least:
-            best, least = decoder.association(slots[0]), float(cost[0])
-        if run.should_stop():
-            break
-    return best, least
 
 
 def _repair(run: Run, problem: Placement, association: IntArray | None) -> None:

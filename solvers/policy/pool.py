@@ -41,9 +41,9 @@ PRESETS = {
     "costly-servers": 0.12,
     "correlated": 0.18,
 }
-#: Iterations of the teacher, local search, and neighbourhoods of each user that ejection chains search after it under
-#: ``fixed`` sharing.
-TEACHER, CHAINS = 250, 60
+#: Iterations of the teacher, local search: at least, and for each server; and neighbourhoods of each user that ejection
+#: chains search after it under ``fixed`` sharing.
+TEACHER, TEACHER_PER_SERVER, CHAINS = 250, 10, 60
 #: The file of answers is written anew after so many.
 SAVED = 200
 
@@ -97,7 +97,8 @@ def example(problem: Placement, association: IntArray | None = None) -> Example 
     `association` is that answer where it is known from before.
     """
     if association is None:
-        result = solve(problem, "local-search", stop=MaxIterations(TEACHER))
+        iterations = max(TEACHER, TEACHER_PER_SERVER * problem.n_stations)
+        result = solve(problem, "local-search", stop=MaxIterations(iterations))
         if result.solution is None:
             return None
         association = result.solution.association

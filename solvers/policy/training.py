@@ -27,7 +27,7 @@ from solvers.local_search.kernel import FITTING
 from solvers.policy.decode import Decoder
 from solvers.policy.model import NEVER, Batch, Policy
 from solvers.policy.pool import Example, Pool
-from solvers.policy.weights import save_weights
+from solvers.policy.weights import begin_with, load_weights, save_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +62,7 @@ class Config(BaseModel):
 
     seed: int = Field(0, ge=0, description="of the first weights, and of the order of instances")
     first_instance: int = Field(0, ge=0, description="seeds of training instances are 10^9 plus this, and those after")
+    start: str | None = Field(None, description="weights to begin with, a policy.npz of the same sizes")
     instances: int = Field(3200, ge=2, description="training instances, those held out included")
     held_out: int = Field(160, ge=1, description="the last of them, only looked at")
     users: tuple[int, int] = Field((20, 200), description="least and largest N of training instances")
@@ -140,6 +141,8 @@ class Training:
         self.config, self.directory = config, directory
         torch.manual_seed(config.seed)
         self.model = Policy(config.width, config.hidden, config.heads, config.rounds)
+        if config.start is not None:
+            begin_with(self.model, load_weights(Path(config.start)))
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
         self.random = np.random.default_rng(config.seed)
         self.step, self.before_s = 0, 0.0
