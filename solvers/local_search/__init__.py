@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dtopt.stop import StoppingCriterion
     from solvers.local_search.driver import Search
 
-__all__ = ["search_from", "solve"]
+__all__ = ["search_from", "search_placement", "solve"]
 
 #: Without another limit the search ends after so many iterations without improvement, and so many more per server.
 PATIENCE, PATIENCE_PER_SERVER = 500, 100
@@ -161,13 +161,13 @@ def _descend(run: Run, search: Search) -> None:
 
 def _solve(run: Run, problem: Placement, workers: int) -> None:
     if workers == 1:
-        _search(run, problem)
+        search_placement(run, problem)
         return
     seeds = [run.seed + 7919 * worker for worker in range(1, workers)]
     with ProcessPoolExecutor(workers - 1) as pool:
         others = [pool.submit(_restart, problem, seed, run.seconds_left) for seed in seeds]
         try:
-            _search(run, problem)
+            search_placement(run, problem)
         finally:
             for other in others:
                 other.cancel()
@@ -184,7 +184,7 @@ def _restart(problem: Placement, seed: int, seconds: float) -> tuple[IntArray | 
     return None if result.solution is None else result.solution.association, result.iterations
 
 
-def _search(run: Run, problem: Placement) -> None:
+def search_placement(run: Run, problem: Placement) -> None:
     """Search until the patience is over, or until the run stops: then small problems are begun anew now and then."""
     from solvers.local_search.candidates import lists_of
     from solvers.local_search.driver import Search

@@ -47,11 +47,12 @@ class Lists:
     order: Integers | None
 
 
-def lists_of(problem: Placement, width: int | None = None) -> Lists:
+def lists_of(problem: Placement, width: int | None = None, *, compared: bool = True) -> Lists:
     """Return the instance of a problem, with lists of `width` servers (or as many as its size suggests).
 
     Where latencies come from a channel a list holds the servers nearest by wire to the user's access station, else
-    those of least latency. A user that none of them can serve gets others that can.
+    those of least latency. A user that none of them can serve gets others that can. Where servers are not to be
+    `compared`, which search needs but descent does not, `near` is left empty.
     """
     n, m = problem.n_users, problem.n_stations
     if width is None:
@@ -78,7 +79,7 @@ def lists_of(problem: Placement, width: int | None = None) -> Lists:
         cost=cost,
         more=more,
         sizes=_sizes(problem, kind)[users],
-        near=near if near is not None else near_servers(station, cost, m),
+        near=_near(station, cost, m, compared) if near is None else near,
         opening=float(problem.opening_cost),
         penalty=float(problem.user_weight * problem.deadline_penalty),
         max_open=int(problem.max_open),
@@ -212,6 +213,10 @@ def _sizes(problem: Placement, kind: int) -> FloatArray:
         if problem.sharing == "optimal":
             np.divide(sizes[:, 1], sizes[:, 0], out=sizes[:, 1], where=sizes[:, 0] > 0)
     return sizes
+
+
+def _near(station: Integers, cost: FloatArray, m: int, compared: bool) -> Integers:
+    return near_servers(station, cost, m) if compared else np.full((m, 1), -1, dtype=np.int32)
 
 
 def near_servers(station: Integers, cost: FloatArray, m: int) -> Integers:

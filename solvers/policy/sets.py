@@ -1,0 +1,134 @@
+"""Which sets of open servers are decoded: the likeliest, some at random, and the doubtful servers the other way."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from dtopt.arrays import BoolArray, IntArray
+    from dtopt.run import Run
+    from solvers.local_search.candidates import Lists
+    from solvers.policy.decode import Decoder
+    from solvers.policy.graph import Floats32
+
+__all__ = ["SETS", "decode_sets", "drawn_sets", "effort", "fitted", "likely_sets"]
+
+#: Likeliest sets that are decoded; and fewer, so that their pairs of user and server are about so many in all, or so
+#: many where CPU must fit, as that takes longest.
+SETS, PAIRS, FIT_PAIRS = 8, 100_000, 4_000
+#: Servers beyond the first few are tried the other way, at most two for each, in up to so many pairs in all.
+FEW_SERVERS, FLIP_PAIRS = 10, 5_000_000
+#: With more users than this no server is tried the other way.
+FLIP_USERS = 1000
+#: Of more sets than this only so many are decoded in full, those that are best after a few sweeps.
+FULLY, ROUGH = 3, 3
+#: Sets that are decoded together, between two looks at the clock.
+TOGETHER = 16
+
+
+def effort(decoder: Decoder) -> tuple[int, int]:
+    """Return how many of the likeliest sets are decoded, and how many doubtful servers are tried the other way."""
+    pairs = max(decoder.lists.instance.cost.size, 1)
+    sets = int(np.clip((FIT_PAIRS if decoder.fits else PAIRS) // pairs, 1, SETS))
+    n, m = decoder.lists.instance.sizes.shape[0], decoder.lists.cpu.size
+    if decoder.fits or n > FLIP_USERS:
+        return sets, 0
+    return sets, int(np.clip(FLIP_PAIRS // pairs, 0, 2 * max(m - FEW_SERVERS, 0)))
+
+
+def likely_sets(openness: Floats32, count: int) -> BoolArray:
+    """Return the likeliest sets of open servers, likeliest first, by independent chances; shape (<= count, M).
+
+    Next to the likeliest set, one is the less likely the more its differing servers were decided, by the sum of their
+    log odds; sums are gone through in order. The empty set is left out.
+    """
+    cost = np.abs(openness.astype(np.float64))
+    order = np.argsort(cost, kind="stable")
+    first = openness > 0.0
+    found = [first]
+    # Each subset of servers comes from one other: by a server more, or by the next server in place of the last.
+    heap: list[tuple[float, tuple[int, ...]]] = [(float(cost[order[0]]), (0,))]
+    while heap and len(found) <= count:
+        total, flips = heapq.heappop(heap)
+        changed = first.copy()
+        changed[order[list(flips)]] ^= True
+        found.append(changed)
+        last = flips[-1] + 1
+        if last < order.size:
+            more = float(cost[order[last]])
+            heapq.heappush(heap, (total + more, (*flips, last)))
+            heapq.heappush(heap, (total + more - float(cost[order[last - 1]]), (*flips[:-1], last)))
+    sets = np.array([one for one in found if one.any()])
+    return sets[:count]
+
+
+def drawn_sets(openness: Floats32, count: int, seed: int) -> BoolArray:
+    """Return sets of open servers drawn by their chances, shape (count, M)."""
+    chance = 1.0 / (1.0 + np.exp(-openness.astype(np.float64)))
+    return np.asarray(np.random.default_rng(seed).random((count, openness.size)) < chance)
+
+
+def fitted(sets: BoolArray, order: IntArray, lists: Lists, most: int) -> BoolArray:
+    """Return the different sets, with the likeliest other servers while they lack places, and at most `most` servers.
+
+    `order` has the servers, likeliest first.
+    """
+    sets = sets & (lists.capacity > 0)
+    n = lists.instance.sizes.shape[0]
+    places = np.minimum(lists.capacity, n)
+    for row in sets:
+        row[order[0]] |= not row.any()
+        if row.sum() > most:
+            row[order[row[order]][most:]] = False
+        for k in order[~row[order]] if places @ row < n else ():
+            if places @ row >= n or row.sum() >= most:
+                break
+            row[k] = True
+    # Each once: where places are scarce, many sets become the same.
+    return sets[sorted({row.tobytes(): at for at, row in reversed(list(enumerate(sets)))}.values())]
+
+
+def decode_sets(
+    run: Run, decoder: Decoder, sets: BoolArray, priced: Floats32, doubtful: IntArray | None = None
+) -> tuple[IntArray | None, float]:
+    """Return the best of the associations that sets lead to, and its cost: infinite where none is feasible.
+
+    Users only shift at first, and the best few sets are decoded in full. Where servers are `doubtful`, the best set is
+    first changed by one of them at a time, in this order, whenever that lowers the cost.
+    """
+    flips = np.zeros(0, dtype=np.int64) if doubtful is None else doubtful
+    if (sets.shape[0] > FULLY or flips.size) and not decoder.fits:
+        rough = np.full(sets.shape[0], np.inf)
+        for first in range(0, sets.shape[0], TOGETHER):
+            some = slice(first, first + TOGETHER)
+            rough[some] = decoder.decode(sets[some], priced, sweeps=ROUGH, swaps=False)[0]
+            if run.should_stop():
+                break
+        run.iterations += sets.shape[0]
+        order = np.argsort(rough, kind="stable")
+        sets = sets[order[:FULLY]]
+        least = float(rough[order[0]])
+        for server in flips.tolist():
+            if run.should_stop():
+                break
+            other = sets[0].copy()
+            other[server] ^= True
+            cost = (
+                float(decoder.decode(other[None], priced, sweeps=ROUGH, swaps=False)[0][0]) if other.any() else np.inf
+            )
+            run.iterations += 1
+            if cost < least * (1.0 - 1e-9):
+                least = cost
+                sets = np.concatenate([other[None], sets[: FULLY - 1]])
+    best, least = None, np.inf
+    for row in range(sets.shape[0]):
+        cost, slots = decoder.decode(sets[row : row + 1], priced)
+        run.iterations += 1
+        if best is None or cost[0] < least:
+            best, least = decoder.association(slots[0]), float(cost[0])
+        if run.should_stop():
+            break
+    return best, least
