@@ -112,7 +112,9 @@ def compile_kernels() -> None:
     """Compile what a run needs, or load it from Numba's cache: part of installing it, not of any run."""
     two = np.ones(2)
     network = Network(
-        Users(two, two, two, two, np.zeros((2, 2))), BaseStations(two, np.ones(2, dtype=int)), GainMatrix(np.ones((2, 2)))
+        Users(two, two, two, two, np.zeros((2, 2))),
+        BaseStations(two, np.ones(2, dtype=int)),
+        GainMatrix(np.ones((2, 2))),
     )
     base = Migration(network, previous=np.array([0, 1]), servers=np.array([0, 1]), deadline="soft")
     tiny = Scenario(base, np.zeros((2, 2, 2)), radio=RecordedGains(np.ones((2, 2, 2))))

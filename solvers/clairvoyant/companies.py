@@ -1,9 +1,9 @@
 """All companies of users that a server may keep in a better solution than the incumbent, by reduced worth.
 
-At prices with the value g each cell wins at most G_k with any company. A solution better than the incumbent z loses less
-than g − z to that over all cells together, so in each cell too its company S is worth more than G_k − (g − z), less its
-prices. Within a segment of levels the margins say what each user more or less costs, which is what the enumeration is
-cut by; the companies found are then valued exactly.
+At prices with the value g each cell wins at most G_k with any company. A solution better than the incumbent z loses
+less than g − z to that over all cells together, so in each cell too its company S is worth more than G_k − (g − z),
+less its prices. Within a segment of levels the margins say what each user more or less costs, which is what the
+enumeration is cut by; the companies found are then valued exactly.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ __all__ = ["Companies", "companies"]
 
 #: Relative room for rounding in levels.
 ROUNDING = 1e-8
+#: Users of a company that there is room for, on average; steps of the enumeration for each company that is asked for.
+EDGES, STEPS = 32, 10_000
 
 
 class Companies(NamedTuple):
@@ -68,15 +70,14 @@ def companies(
     big : float
         See `solvers.clairvoyant.paths.PathSearch`.
     limit : int
-        The enumeration ends, incomplete, with more companies than this, or ten thousand times as many steps.
+        The enumeration ends, incomplete, with more companies than this, or after `STEPS` times as many steps.
     """
     width, most = node.shape[1], 0
     for cell in range(net.starts.size - 1):
         most = max(most, net.starts[cell + 1] - net.starts[cell])
-    size = 1024
-    of_cell, worth = np.empty(size, dtype=np.int64), np.empty(size)
-    starts = np.zeros(size + 1, dtype=np.int64)
-    edge_room = 8 * size
+    of_cell, worth = np.empty(limit + 1, dtype=np.int64), np.empty(limit + 1)
+    starts = np.zeros(limit + 2, dtype=np.int64)
+    edge_room = EDGES * (limit + 1)
     e_row, e_source = np.empty(edge_room, dtype=np.int64), np.empty(edge_room, dtype=np.int64)
     e_pos = np.empty(edge_room, dtype=np.int64)
     found, edges, steps = 0, 0, 0
@@ -122,11 +123,11 @@ def companies(
         option[0] = -1
         while depth >= 0:
             steps += 1
-            if steps > 10_000 * limit or found > limit:
+            if steps > STEPS * limit or found > limit or edges + items > edge_room:
                 complete = False
                 break
             if depth == items:
-                n, total_size = 0, 0.0
+                n = 0
                 value = 0.0
                 for a in range(items):
                     if option[a] > 0:
@@ -138,14 +139,6 @@ def companies(
                         n += 1
                 whole = _cell_value(net, cell, group, pos, move, n, big) if n > 0 else -np.inf
                 if whole > -0.5 * big and whole + value > best[c] - room - 1e-9 * abs(best[c]):
-                    if found + 1 >= size:
-                        size *= 2
-                        of_cell, worth = _longer(of_cell, size), _longer(worth, size)
-                        starts = _longer(starts, size + 1)
-                    if edges + n > edge_room:
-                        edge_room *= 2
-                        e_row, e_source = _longer(e_row, edge_room), _longer(e_source, edge_room)
-                        e_pos = _longer(e_pos, edge_room)
                     of_cell[found], worth[found], starts[found] = cell, whole, edges
                     for a in range(items):
                         if option[a] > 0:
@@ -186,10 +179,3 @@ def companies(
     return Companies(
         of_cell[:found], starts[: found + 1], worth[:found], e_row[:edges], e_source[:edges], e_pos[:edges], complete
     )
-
-
-@numba.njit(cache=True)
-def _longer(array: FloatArray, size: int) -> FloatArray:
-    result = np.empty(size, dtype=array.dtype)
-    result[: array.size] = array
-    return result

@@ -23,6 +23,7 @@ from dtopt.utility_dual import ROUNDING
 from dtopt.utility_segments import Segments
 from solvers.clairvoyant import kernel
 from solvers.clairvoyant.descent import descend
+from solvers.clairvoyant.expanded import EQUAL, FIXED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +113,16 @@ class TimeDual:
         low, high = self._levels()
         serve, node, load, place = prices
         value, d_serve, d_node, d_load, d_place = kernel.smoothed(
-            edges, low, high, self.expanded.net.places, self.segments.starts, serve, node.ravel(), load, place, temperature
+            edges,
+            low,
+            high,
+            self.expanded.net.places,
+            self.segments.starts,
+            serve,
+            node.ravel(),
+            load,
+            place,
+            temperature,
         )
         return float(value), Prices(d_serve, d_node.reshape(node.shape), d_load, d_place)
 
@@ -129,7 +139,7 @@ class TimeDual:
         """Return the units of all prices."""
         net, cell = self.expanded.net, self.segments.server
         items = np.diff(net.starts)
-        if net.mode == kernel.FIXED:
+        if net.mode == FIXED:
             weight = np.add.reduceat(net.demand[net.item_row, net.item_pos], net.starts[:-1]) / items
         else:
             weight = np.add.reduceat(net.size[net.item_row], net.starts[:-1]) / items * net.part
@@ -183,19 +193,17 @@ class TimeDual:
                 best, kept = value, prices
         return best, kept
 
-    def _descend(
-        self, prices: Prices, temperature: float, iterations: int, stop: Callable[[], bool] | None
-    ) -> Prices:
+    def _descend(self, prices: Prices, temperature: float, iterations: int, stop: Callable[[], bool] | None) -> Prices:
         """Return the prices at which the dual smoothed at one temperature is least, by L-BFGS."""
         net, cell = self.expanded.net, self.segments.server
         unit = np.concatenate([np.ravel(x) for x in self.units()])
         rows, nodes, segments = prices.serve.size, prices.node.size, prices.load.size
         # Where a stay ends, and where there is no choice, potentials are what they are.
         free = np.zeros(prices.node.shape, dtype=bool)
-        free[: rows][~self.expanded.last] = True
-        free &= np.arange(free.shape[1]) < net.width[:, None]
+        free[:rows][~self.expanded.last] = True
+        free &= np.arange(net.cell.shape[1]) < net.width[:, None]
         # Levels say all of places under equal sharing, and elsewhere places may be enough for all.
-        binds = (net.places < np.diff(net.starts))[cell] & (net.mode != kernel.EQUAL)
+        binds = (net.places < np.diff(net.starts))[cell] & (net.mode != EQUAL)
         lower = np.full(unit.size, -np.inf)
         lower[rows + nodes :] = 0.0
         fixed = np.zeros(unit.size, dtype=bool)
@@ -247,7 +255,7 @@ class TimeDual:
         split = (chord * cells > accuracy) & (won.max(axis=1) >= self._best(won) - chord - accuracy / cells)
         if not split.any():
             return self, prices
-        discrete = self.expanded.net.mode == kernel.EQUAL
+        discrete = self.expanded.net.mode == EQUAL
         parts: list[tuple[int, float, float]] = []
         parents: list[int] = []
         for c in range(low.size):

@@ -28,7 +28,9 @@ NOTHING = -40.0
 
 
 @numba.njit(cache=True)
-def _edges(net: Net, row: int, pos: int, cell: int, low: float, high: float, level: float, u: FloatArray, h: FloatArray) -> bool:
+def _edges(
+    net: Net, row: int, pos: int, cell: int, low: float, high: float, level: float, u: FloatArray, h: FloatArray
+) -> bool:
     """Fill in what all edges into a node are worth at a level of a segment, and their h; −inf where they cannot be.
 
     Returns whether any can be. See `dtopt.utility_segments.ServerUtility.items`.
@@ -481,9 +483,7 @@ def spread_paths(
 
 
 @numba.njit(cache=True)
-def _backward(
-    net: Net, row: int, after: int, value: FloatArray, backward: FloatArray, temperature: float
-) -> None:
+def _backward(net: Net, row: int, after: int, value: FloatArray, backward: FloatArray, temperature: float) -> None:
     """Fill in the softened worth of the best path on from each position of a row."""
     if after < 0:
         return

@@ -104,9 +104,9 @@ class CompanyModel:
         bound = -highs.getInfo().mip_dual_bound
         bound = (bound + WIDENING * max(abs(bound), 1e-3)) * scale if math.isfinite(bound) else math.inf
         solution = highs.getSolution()
-        choice = None
+        found: IntArray | None = None
         if solution.value_valid and len(solution.col_value):
             on = np.array(solution.col_value) > 0.5
-            choice = np.zeros(rows, dtype=np.int64)
-            choice[row[on[company]]] = position[on[company]]
-        return Answer("optimal" if status == kinds.kOptimal else "stopped", bound, choice)
+            found = np.zeros(rows, dtype=np.int64)
+            found[row[on[company]]] = position[on[company]]
+        return Answer("optimal" if status == kinds.kOptimal else "stopped", bound, found)

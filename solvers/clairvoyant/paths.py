@@ -28,9 +28,7 @@ LEAST_GAIN = 1e-13
 
 
 @numba.njit(cache=True)
-def _cell_value(
-    net: Net, cell: int, rows: IntArray, pos: IntArray, move: FloatArray, n: int, big: float
-) -> float:
+def _cell_value(net: Net, cell: int, rows: IntArray, pos: IntArray, move: FloatArray, n: int, big: float) -> float:
     """Return what the first n of a cell's users are worth together; less `big` and more where that breaks a rule."""
     if n == 0:
         return 0.0
@@ -130,7 +128,6 @@ def _best_path(
     found: IntArray,
 ) -> float:
     """Fill `found` with the best path through a chain of rows given all others, and return what it gains over now."""
-    width = net.cell.shape[1]
     alone = not (net.hard and net.mode == OPTIMAL)
     before = 0.0
     for s in range(chain.size):
@@ -212,8 +209,15 @@ def _fill(net: Net, choice: IntArray, members: IntArray, count: IntArray, begin:
 
 @numba.njit(cache=True)
 def _total(
-    net: Net, choice: IntArray, members: IntArray, count: IntArray, begin: IntArray, big: float,
-    group: IntArray, pos: IntArray, move: FloatArray,
+    net: Net,
+    choice: IntArray,
+    members: IntArray,
+    count: IntArray,
+    begin: IntArray,
+    big: float,
+    group: IntArray,
+    pos: IntArray,
+    move: FloatArray,
 ) -> float:
     """Return what all are worth."""
     total = 0.0
