@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dtopt.problem import Placement
     from solvers.environments.states import NetworkStates
 
-__all__ = ["Decoding", "complete", "decode", "open_servers"]
+__all__ = ["Decoding", "compile_kernels", "complete", "decode", "open_servers"]
 
 Decoding = Literal["argmax", "marginal"]
 _SHARING = {"optimal": 0, "equal": 1, "fixed": 2}
@@ -78,6 +78,14 @@ def decode(
         states.compute,
     )
     return association, opened
+
+
+def compile_kernels() -> None:
+    """Compile what decoding uses, so that no run's clock pays for it."""
+    one, none = np.ones((1, 1)), np.zeros((1, 1), dtype=np.int64)
+    pairs, flags = np.ones((1, 1, 1)), np.ones((1, 1, 1), dtype=bool)
+    opened = np.ones((1, 1), dtype=bool)
+    _decode(opened, none, 1, pairs, True, one[0], 0, pairs, pairs, flags, one, one, none + 1, one[0], pairs)
 
 
 @nb.njit(cache=True)

