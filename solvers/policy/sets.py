@@ -19,7 +19,7 @@ __all__ = ["SETS", "decode_sets", "drawn_sets", "effort", "fitted", "likely_sets
 #: Likeliest sets that are decoded; and fewer, so that their pairs of user and server are about so many in all, or so
 #: many where CPU must fit, as that takes longest.
 SETS, PAIRS, FIT_PAIRS = 8, 100_000, 4_000
-#: Servers beyond the first few are tried the other way, at most two for each, in up to so many pairs in all.
+#: Twice as many servers as there are beyond the first few are tried the other way (at most all), up to so many pairs.
 FEW_SERVERS, FLIP_PAIRS = 10, 5_000_000
 #: With more users than this no server is tried the other way.
 FLIP_USERS = 1000
@@ -116,12 +116,12 @@ def decode_sets(
                 break
             other = sets[0].copy()
             other[server] ^= True
-            cost = (
-                float(decoder.decode(other[None], priced, sweeps=ROUGH, swaps=False)[0][0]) if other.any() else np.inf
-            )
+            if not other.any():
+                continue
+            found = float(decoder.decode(other[None], priced, sweeps=ROUGH, swaps=False)[0][0])
             run.iterations += 1
-            if cost < least * (1.0 - 1e-9):
-                least = cost
+            if found < least * (1.0 - 1e-9):
+                least = found
                 sets = np.concatenate([other[None], sets[: FULLY - 1]])
     best, least = None, np.inf
     for row in range(sets.shape[0]):
