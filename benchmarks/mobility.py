@@ -54,10 +54,15 @@ def scenarios(seeds: int, **options: Any) -> list[Scenario]:
     return [dtopt.generate_scenario("paper", seed=100 + seed, **options) for seed in range(seeds)]
 
 
-def run(made: list[Scenario], contenders: tuple[Contender, ...], bound_s: float) -> Study:
-    """Run policies and compute the bounds."""
-    bounds = clairvoyant_bounds(made, time_limit=bound_s) if bound_s > 0 else None
-    return study(made, contenders, bounds=bounds)
+def run(
+    made: list[Scenario], contenders: tuple[Contender, ...], bound_s: float = 0.0, folder: Path | None = None
+) -> Study:
+    """Run policies and compute the bounds; with a folder, a run that was killed goes on from its journals."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    cache = None if folder is None else folder / "bounds.json"
+    bounds = clairvoyant_bounds(made, time_limit=bound_s, cache=cache) if bound_s > 0 else None
+    return study(made, contenders, bounds=bounds, folder=folder, resume=True)
 
 
 def policies(args: argparse.Namespace) -> None:
@@ -65,7 +70,9 @@ def policies(args: argparse.Namespace) -> None:
     for name, options in SETTINGS.items():
         begun = time.perf_counter()
         print(f"## {name}\n")
-        print(simulation_tables.markdown(run(scenarios(args.seeds, **options), POLICIES, args.bound)), flush=True)
+        folder = None if args.out is None else args.out / name.replace(", ", "-")
+        found = run(scenarios(args.seeds, **options), POLICIES, args.bound, folder)
+        print(simulation_tables.markdown(found), flush=True)
         print(f"{time.perf_counter() - begun:.0f} s\n", flush=True)
 
 
@@ -86,13 +93,14 @@ def crossover(args: argparse.Namespace) -> None:
     print("|---|---:|---:|---:|---:|---:|")
     lines: dict[str, dict[str, list[tuple[float, Estimate]]]] = {}
     for interaction, weights in (
-        ("construction", (0.0, 0.1, 0.3, 0.6, 1.0, 2.0, 4.0, 8.0, 16.0)),
+        ("construction", (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)),
         ("update", (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)),
     ):
         lines[interaction] = {}
         for weight in weights:
             made = scenarios(args.seeds, slots=args.slots, interaction=interaction, migration_weight=weight)
-            found = study(made, chosen)
+            folder = None if args.out is None else args.out / f"{interaction}-{weight:g}"
+            found = run(made, chosen, folder=folder)
             cells = []
             for name in names:
                 if name.startswith("myopic"):
@@ -138,7 +146,7 @@ def forecasts(args: argparse.Namespace) -> None:
     )
     for name in ("update", "construction"):
         print(f"## {name}\n")
-        print(simulation_tables.markdown(run(scenarios(args.seeds, **SETTINGS[name]), chosen, 0.0)), flush=True)
+        print(simulation_tables.markdown(run(scenarios(args.seeds, **SETTINGS[name]), chosen)), flush=True)
 
 
 def scale(args: argparse.Namespace) -> None:
@@ -147,7 +155,7 @@ def scale(args: argparse.Namespace) -> None:
     for name in ("update", "construction"):
         made = scenarios(1, slots=20, users=10_000, stations=100, **SETTINGS[name])
         print(f"## {name}\n")
-        print(simulation_tables.markdown(run(made, chosen, 0.0)), flush=True)
+        print(simulation_tables.markdown(run(made, chosen)), flush=True)
 
 
 def long(args: argparse.Namespace) -> None:
@@ -171,9 +179,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=["policies", "crossover", "forecasts", "scale", "long"])
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--slots", type=int, default=60)
+    parser.add_argument("--slots", type=int, default=40)
     parser.add_argument("--bound", type=float, default=120.0, help="wall time for each bound, s; 0 for none")
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--out", type=Path, help="folder for journals, from which a killed run goes on")
     args = parser.parse_args()
     getattr(sys.modules[__name__], args.part)(args)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from reports.comparison import Case, Comparison
 
-__all__ = ["html"]
+__all__ = ["dump", "html"]
 
 #: Users shown on a map at most, and in all views of the page together: some 130 bytes each.
 MAP_USERS = 2000
@@ -135,11 +135,11 @@ def _map(comparison: Comparison, case: Case, key: str, most_users: int) -> tuple
         f"Map of {case.label}: users as dots, closed base stations as hollow triangles, open servers as squares, "
         "a line from each user to the server of its twin and a dotted one to its access station."
     )
-    return _Map(_Figure(f"{key}-map", _dump(content)), tuple(names), base.note, description), ""
+    return _Map(_Figure(f"{key}-map", dump(content)), tuple(names), base.note, description), ""
 
 
 def _figure(key: str, figure: go.Figure) -> _Figure:
-    return _Figure(key, _dump(_plain(figure)))
+    return _Figure(key, dump(_plain(figure)))
 
 
 def _plain(figure: go.Figure) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _plain(figure: go.Figure) -> dict[str, Any]:
     return document
 
 
-def _dump(document: object) -> str:
+def dump(document: object) -> str:
     """Return JSON that cannot end the script element it stands in."""
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

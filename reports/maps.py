@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Short = npt.NDArray[np.float32]
 
-__all__ = ["MapBase", "map_base", "map_view"]
+__all__ = ["MapBase", "map_base", "map_view", "spread_colours"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ def map_view(problem: Problem, base: MapBase, row: Row) -> go.Figure:
     association = row.solution.association[base.users]
     servers = row.solution.open_servers
     colour = np.zeros(problem.n_stations, dtype=np.int64)
-    colour[servers] = _spread_colours(stations_m[servers])
+    colour[servers] = spread_colours(stations_m[servers])
     moved = np.zeros(base.users.size, dtype=bool)
     if isinstance(problem, Migration):
         before = problem.previous[base.users]
@@ -163,7 +163,7 @@ def _segments(start: FloatArray, end: FloatArray) -> tuple[Short, Short]:
     return lines[:, :, 0].ravel(), lines[:, :, 1].ravel()
 
 
-def _spread_colours(position_m: FloatArray) -> IntArray:
+def spread_colours(position_m: FloatArray) -> IntArray:
     """Return a colour index for each server, so that servers of one colour are far apart."""
     chosen = np.zeros(position_m.shape[0], dtype=np.int64)
     for i in range(position_m.shape[0]):

@@ -9,8 +9,8 @@ import numpy as np
 
 from reports import simulation_tables as tables
 from reports import style
-from reports.html import _dump
-from reports.maps import _spread_colours
+from reports.html import dump
+from reports.maps import spread_colours
 from reports.text import shown
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def simulation_html(study: Study) -> str:
         text_columns=tables.TEXT_COLUMNS,
         rows=tables.rows(study),
         metrics=[(key, title) for key, title, *_ in _METRICS],
-        series=Markup(_dump(series)) if series else "",  # noqa: S704 - our own JSON, made safe by _dump
-        map=Markup(_dump(animated)) if animated else "",  # noqa: S704
+        series=Markup(dump(series)) if series else "",  # noqa: S704 - our own JSON, made safe by dump
+        map=Markup(dump(animated)) if animated else "",  # noqa: S704
         map_note=animated["note"] if animated else "There is no map: the stations have no positions.",
         scenario=study.scenarios[0].name,
         policies=animated["names"] if animated else [],
@@ -122,7 +122,7 @@ def _map(study: Study) -> dict[str, Any] | None:
     used = np.unique(np.concatenate([np.concatenate(t.associations) for t in trajectories]))
     used = used[used >= 0]
     colour = np.zeros(scenario.n_stations, dtype=np.int64)
-    colour[used] = _spread_colours(station_m[used])
+    colour[used] = spread_colours(station_m[used])
     corner = np.concatenate([station_m, *(p[there] for p, there in zip(position, present, strict=True))])
     return {
         "note": f"{', '.join(note)}." if note else "",

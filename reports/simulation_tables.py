@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reports.simulation import BASELINE
-from reports.tables import _plain
+from reports.tables import plain
 from reports.words import DASH, number
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def markdown(study: Study) -> str:
     lines = [headline(study), "", f"| {' | '.join(titles)} |"]
     lines.append(f"| {' | '.join(['---'] * TEXT_COLUMNS + ['---:'] * (len(titles) - TEXT_COLUMNS))} |")
     for row in rows(study):
-        cells = [_plain(cell) for cell in row.cells]
+        cells = [plain(cell) for cell in row.cells]
         lines.append(f"| {' | '.join([f'**{cell}**' for cell in cells] if row.best else cells)} |")
-    lines += ["", *(f"- {_plain(note)}" for note in notes(study)), ""]
+    lines += ["", *(f"- {plain(note)}" for note in notes(study)), ""]
     return "\n".join(lines)

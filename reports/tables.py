@@ -11,7 +11,7 @@ from reports import words
 if TYPE_CHECKING:
     from reports.comparison import Comparison, Summary
 
-__all__ = ["HEADINGS", "TEXT_COLUMNS", "DisplayRow", "csv", "display_rows", "headings", "markdown"]
+__all__ = ["HEADINGS", "TEXT_COLUMNS", "DisplayRow", "csv", "display_rows", "headings", "markdown", "plain"]
 
 #: Headings of a comparison with one run of each solver.
 HEADINGS = (
@@ -102,22 +102,22 @@ def markdown(comparison: Comparison) -> str:
     rows = display_rows(comparison)
     titles = headings(comparison)
     align = ["---"] * TEXT_COLUMNS + ["---:"] * (len(titles) - TEXT_COLUMNS)
-    lines = ["# Comparison", "", _plain(words.headline(comparison)), ""]
-    lines += [f"- **{_plain(c.label)}**: {_plain(words.verdict(comparison, c.label))}" for c in comparison.cases]
+    lines = ["# Comparison", "", plain(words.headline(comparison)), ""]
+    lines += [f"- **{plain(c.label)}**: {plain(words.verdict(comparison, c.label))}" for c in comparison.cases]
     lines.append("")
     lines += [f"| {' | '.join(titles)} |", f"| {' | '.join(align)} |"]
     for row in rows:
-        cells = [_plain(cell) for cell in row.cells]
+        cells = [plain(cell) for cell in row.cells]
         cells = [f"**{cell}**" for cell in cells] if row.best else cells
         lines.append(f"| {' | '.join(cells)} |")
     notes = [f"{row.cells[0]}, {row.cells[1]}: {row.message}" for row in rows if row.message] + list(comparison.notes)
     if notes:
-        lines += ["", *(f"- {_plain(note)}" for note in notes)]
-    lines += ["", _plain(words.settings(comparison)), ""]
+        lines += ["", *(f"- {plain(note)}" for note in notes)]
+    lines += ["", plain(words.settings(comparison)), ""]
     return "\n".join(lines)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return text that Markdown takes as it is: names of instances come from files."""
     for mark in "\\`*_[]<>|#":
         text = text.replace(mark, f"\\{mark}")

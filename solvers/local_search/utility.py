@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["UtilitySearch", "compile_kernels"]
 
 FIXED, OPTIMAL, EQUAL = 0, 1, 2
-_MODES = {"fixed": FIXED, "equal": EQUAL, "optimal": OPTIMAL}
+MODES = {"fixed": FIXED, "equal": EQUAL, "optimal": OPTIMAL}
 #: Moves that gain less than this part of the whole are left alone: they may be rounding.
 LEAST_GAIN = 1e-12
 #: CPU parts may sum to this much.
@@ -275,7 +275,7 @@ class UtilitySearch:
                 beta=float(utility.beta),
                 penalty=float(utility.penalty),
                 hard=utility.deadline_mode == "hard",
-                mode=_MODES[utility.sharing],
+                mode=MODES[utility.sharing],
                 bonus=np.zeros((0, 0)),
             )
         )

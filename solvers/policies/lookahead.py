@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["Lookahead"]
 
 
+#: The least that a server is worth to a user beyond the slot, against the best one: no way on from there.
+WORST = 1e6
+
+
 @dataclass(frozen=True)
 class Lookahead:
     """Decide each slot for its own sake and that of the next ones, by a forecast of them.
@@ -80,7 +84,8 @@ def _bonus(problem: Migration, ahead: Forecast, tail: float, sweeps: int) -> Flo
     column[servers] = np.arange(servers.size)
     start = np.where(problem.previous >= 0, column[np.maximum(problem.previous, 0)], -1)
     value, _ = continuation(horizon, start, sweeps)
-    # Pairs that no slot allows are not told apart here; the slot's own utility rules them out.
+    # Only differences between a user's servers matter; where there is no way at all, they must not drown the others'.
+    value = np.maximum(value - value.max(axis=1, keepdims=True), -WORST)
     return np.asarray(np.where(np.isfinite(now.slack), value, 0.0))
 
 

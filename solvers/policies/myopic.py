@@ -52,6 +52,8 @@ class LocalSearch:
 class MyopicExact:
     """Solve the P2 of each slot to proven optimality, by the solver `exact`.
 
+    Slots of more pairs than `exact` takes are searched as by `local-search`.
+
     Parameters
     ----------
     gap : float

@@ -21,17 +21,12 @@ if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, IntArray
     from dtopt.problem import Migration
 
-__all__ = ["feasible_near", "stays"]
+__all__ = ["feasible_near", "granted"]
 
 #: Seconds that a proof may take where nothing simple finds a feasible association.
 SEARCH_S = 10.0
 #: Room for rounding in sums of CPU; a tenth of the evaluator's tolerance.
 SLACK = 1e-10
-
-
-def stays(problem: Migration) -> IntArray:
-    """Return the association that moves nobody, -1 for new users."""
-    return problem.previous.copy()
 
 
 def feasible_near(problem: Migration, wish: IntArray) -> IntArray:
@@ -46,7 +41,7 @@ def feasible_near(problem: Migration, wish: IntArray) -> IntArray:
     InputError
         If there are not enough places (or CPU under ``fixed`` sharing) for all.
     """
-    kept = _granted(problem, wish)
+    kept = granted(problem, wish)
     if (kept >= 0).all() and evaluate(problem, Solution(kept)).feasible:
         return kept
     loads = ServerLoads(problem)
@@ -65,8 +60,8 @@ def feasible_near(problem: Migration, wish: IntArray) -> IntArray:
     raise InputError(result.message or "no association was found in which all users have a server", where=problem.name)
 
 
-def _granted(problem: Migration, wish: IntArray) -> IntArray:
-    """Return the wish without what no server can grant, alone or together with the others there."""
+def granted(problem: Migration, wish: IntArray) -> IntArray:
+    """Return a wish without what servers cannot grant, alone or together: what is left keeps all constraints."""
     kept = wish.astype(np.int64)
     users = np.flatnonzero(kept >= 0)
     users = users[problem.pair_allowed(users, kept[users])]
@@ -87,9 +82,9 @@ def _granted(problem: Migration, wish: IntArray) -> IntArray:
             good &= _running(floor, first) <= cpu * (1.0 - SLACK)
         else:
             good &= (rank + 1) * _running_maximum(floor, servers) <= cpu
-    granted = np.full(kept.size, -1, dtype=np.int64)
-    granted[users[good]] = servers[good]
-    return granted
+    left = np.full(kept.size, -1, dtype=np.int64)
+    left[users[good]] = servers[good]
+    return left
 
 
 def _running(values: np.ndarray, first: IntArray) -> np.ndarray:

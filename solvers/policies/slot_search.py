@@ -10,8 +10,8 @@ import numpy as np
 from dtopt.evaluation import evaluate
 from dtopt.solution import Solution
 from solvers.local_search.shifts import ENOUGH, PASSES, TRIES, compile_shifts, settle
-from solvers.local_search.utility import _MODES, Arrays, UtilitySearch, compile_kernels
-from solvers.policies.repair import _granted, feasible_near
+from solvers.local_search.utility import MODES, Arrays, UtilitySearch, compile_kernels
+from solvers.policies.repair import feasible_near, granted
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
@@ -72,7 +72,7 @@ def slot_arrays(problem: Migration, bonus: FloatArray | None = None) -> tuple[Ar
         beta=float(problem.beta),
         penalty=0.0 if problem.deadline == "hard" else float(problem.deadline_penalty),
         hard=problem.deadlines_bind,
-        mode=_MODES[problem.sharing],
+        mode=MODES[problem.sharing],
         bonus=np.zeros((0, 0)) if bonus is None else np.array(bonus, order="C"),
     )
     return arrays, servers
@@ -102,8 +102,8 @@ def search_slot(
     column[servers] = np.arange(servers.size)
     small = problem.n_users**2 <= SWAPPED_PAIRS
     enough = 0.0 if small else ENOUGH
-    granted = _granted(problem, start)
-    found = np.where(granted >= 0, column[np.maximum(granted, 0)], -1)
+    kept = granted(problem, start)
+    found = np.where(kept >= 0, column[np.maximum(kept, 0)], -1)
     missing = settle(arrays, found, TRIES, PASSES, enough)
     if missing or not evaluate(problem, Solution(servers[found])).feasible:
         first = feasible_near(problem, start)
