@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from reports.reproduction import said
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from matplotlib.axes import Axes
 
     from reports.reproduction import Measured
 
@@ -31,37 +34,44 @@ _LINES = ("-", "--", ":", "-.")
 
 def draw(measured: Sequence[Measured], number: str) -> Figure:
     """Return one of Figures 7 to 10."""
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure = Figure(figsize=(6.4, 4.0) if number != "9" else (9.0, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
+    if number == "9":
+        for place, (label, values) in enumerate(_beside(measured).items()):
+            _bars(figure.add_subplot(1, 2, place + 1), [one.name for one in measured], label, values)
+        return figure
     axes = figure.add_subplot()
     for index, one in enumerate(measured):
         look: dict[str, Any] = {"color": style.PALETTE[index % 6], "linestyle": _LINES[index % 4], "label": one.name}
-        if number == "7":
-            axes.plot(np.arange(1, len(one.cumulative) + 1), one.cumulative, **look)
-        elif number == "8":
-            axes.plot(np.arange(1, len(one.steps) + 1), one.steps, marker="o", markersize=3, **look)
-        elif number == "10":
-            axes.plot(np.arange(1, len(one.seconds) + 1), one.seconds, **look)
-    if number == "9":
-        place, names = np.arange(len(measured)), ("maddpg", "nearest", "random")
-        for index, name in enumerate(names):
-            height = [one.latency[name] for one in measured]
-            axes.bar(
-                place + 0.27 * (index - 1),
-                height,
-                0.25,
-                color=style.PALETTE[index],
-                hatch=("", "//", "..")[index],
-                edgecolor="black",
-                label=name,
-            )
-        axes.set_xticks(place, [one.name for one in measured])
-    axes.set_xlabel({"7": "iteration", "8": "step", "9": "", "10": "iteration"}[number])
-    labels = {"7": "cumulative system cost", "8": "system cost", "9": "mean latency T_sys, s", "10": "CPU time, s"}
-    axes.set_ylabel(labels[number])
+        heights = {"7": one.cumulative, "8": one.steps, "10": one.seconds}[number]
+        marks: dict[str, Any] = {"marker": "o", "markersize": 3} if number == "8" else {}
+        axes.plot(np.arange(1, len(heights) + 1), heights, **look, **marks)
+    axes.set_xlabel("step" if number == "8" else "iteration")
+    axes.set_ylabel({"7": "cumulative system cost", "8": "least system cost so far", "10": "CPU time, s"}[number])
     axes.grid(alpha=0.3)
     axes.legend()
     return figure
+
+
+def _beside(measured: Sequence[Measured]) -> dict[str, dict[str, list[float]]]:
+    """Return what Figure 9 compares: mean latency and mean cost of the agents and the two benchmarks."""
+    methods = ("maddpg", "nearest", "random")
+    costs = {"maddpg": "decided", "nearest": "nearest", "random": "random"}
+    return {
+        "mean latency T_sys, s": {name: [one.latency[name] for one in measured] for name in methods},
+        "system cost": {name: [fmean(getattr(one, costs[name])) for one in measured] for name in methods},
+    }
+
+
+def _bars(axes: Axes, names: Sequence[str], label: str, values: dict[str, list[float]]) -> None:
+    place = np.arange(len(names))
+    for index, (method, heights) in enumerate(values.items()):
+        look: dict[str, Any] = {"color": style.PALETTE[index], "hatch": ("", "//", "..")[index], "edgecolor": "black"}
+        axes.bar(place + 0.27 * (index - 1), heights, 0.25, label=method, **look)
+    axes.set_xticks(place, [name.replace(", ", "\n") for name in names])
+    axes.set_ylabel(label)
+    axes.grid(alpha=0.3, axis="y")
+    axes.legend()
 
 
 def write_page(measured: Sequence[Measured], folder: Path) -> list[Path]:

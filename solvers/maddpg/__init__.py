@@ -127,7 +127,7 @@ def _prepare() -> None:
     # The first optimiser and the first gradient load much of PyTorch.
     weight = torch.zeros(1, requires_grad=True)
     optimiser = torch.optim.Adam([weight])
-    weight.sum().backward()
+    weight.sum().backward()  # type: ignore[no-untyped-call]
     optimiser.step()
 
 
