@@ -10,9 +10,9 @@ from dtopt.cli.compare import compare
 from dtopt.cli.evaluate import evaluate
 from dtopt.cli.generate import generate
 from dtopt.cli.info import info
+from dtopt.cli.reproduce import reproduce
 from dtopt.cli.scenarios import scenario
 from dtopt.cli.simulate import simulate
-from dtopt.cli.reproduce import reproduce
 from dtopt.cli.solve import solve
 from dtopt.cli.solvers import solvers
 from dtopt.cli.train import train
