@@ -66,7 +66,7 @@ def lists_of(problem: Placement, width: int | None = None, *, compared: bool = T
         order = _nearest_stations(problem, max(width, NEAR + 1))
         users = np.argsort(problem.network.access_station, kind="stable")
         station = order[problem.network.access_station[users], :width]
-        near = order[:, 1:]
+        near = np.ascontiguousarray(order[:, 1:])  # one layout, or everything is compiled twice
     else:
         station = _cheapest(problem, width)
         near = None
