@@ -145,9 +145,11 @@ def scale(args: argparse.Namespace) -> None:
         del lists, search
         result = dtopt.solve(problem, "local-search", time_limit=args.time_limit)
         first = result.trace[min(1, len(result.trace) - 1)].time_s
-        began = time.perf_counter()
-        bound = dual_bound(problem)
-        bounded = time.perf_counter() - began
+        bound = bounded = math.nan
+        if users <= args.bounded:
+            began = time.perf_counter()
+            bound = dual_bound(problem)
+            bounded = time.perf_counter() - began
         rest = relative_gap(result.objective - problem.constant_cost, bound - problem.constant_cost)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         curve.append((users, swept, first, bounded))
@@ -194,6 +196,7 @@ def main() -> None:
         part.add_argument("--users", type=int, nargs="+", default=users)
         part.add_argument("--preset", default="melbourne")
         part.add_argument("--presets", nargs="+", default=["tight-capacity", "tight-deadline", "correlated"])
+        part.add_argument("--bounded", type=int, default=100_000, help="users up to which scale makes a bound")
         part.add_argument("--objective", default="system-cost")
         part.add_argument("--plot", type=Path)
     args = parser.parse_args()
