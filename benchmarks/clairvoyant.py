@@ -1,7 +1,7 @@
 """How near the clairvoyant bound is; each part prints a Markdown table.
 
-python benchmarks/clairvoyant.py exact --seeds 5                  # the bound beside the proven optimum, where solvable
-python benchmarks/clairvoyant.py bound --seeds 10                 # N = 100, M = 10, 100 slots: bound beside its paths
+python benchmarks/clairvoyant.py exact --seeds 5     # the bound beside the proven optimum, where that is solvable
+python benchmarks/clairvoyant.py bound --seeds 10    # N = 100, M = 10, 100 slots: the bound beside its paths
 python benchmarks/clairvoyant.py bound --preset large --users 1000 --stations 50 --slots 20 --seeds 1
 
 "stay" is the best that is found in hindsight without moving anyone who need not move. Seconds are those of the process,
