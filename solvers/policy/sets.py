@@ -24,7 +24,7 @@ FEW_SERVERS, FLIP_PAIRS = 10, 5_000_000
 #: With more users than this no server is tried the other way.
 FLIP_USERS = 1000
 #: Of more sets than this only so many are decoded in full, those that are best after a few sweeps.
-FULLY, ROUGH = 3, 3
+FULLY, ROUGH = 2, 3
 #: Sets that are decoded together, between two looks at the clock.
 TOGETHER = 16
 
@@ -45,24 +45,25 @@ def likely_sets(openness: Floats32, count: int) -> BoolArray:
     Next to the likeliest set, one is the less likely the more its differing servers were decided, by the sum of their
     log odds; sums are gone through in order. The empty set is left out.
     """
-    cost = np.abs(openness.astype(np.float64))
-    order = np.argsort(cost, kind="stable")
+    doubt = np.abs(openness.astype(np.float64))
+    order = np.argsort(doubt, kind="stable")
+    cost = doubt[order].tolist()
     first = openness > 0.0
-    found = [first]
     # Each subset of servers comes from one other: by a server more, or by the next server in place of the last.
-    heap: list[tuple[float, tuple[int, ...]]] = [(float(cost[order[0]]), (0,))]
-    while heap and len(found) <= count:
+    heap: list[tuple[float, tuple[int, ...]]] = [(cost[0], (0,))]
+    subsets: list[tuple[int, ...]] = [()]
+    while heap and len(subsets) <= count:
         total, flips = heapq.heappop(heap)
-        changed = first.copy()
-        changed[order[list(flips)]] ^= True
-        found.append(changed)
+        subsets.append(flips)
         last = flips[-1] + 1
-        if last < order.size:
-            more = float(cost[order[last]])
-            heapq.heappush(heap, (total + more, (*flips, last)))
-            heapq.heappush(heap, (total + more - float(cost[order[last - 1]]), (*flips[:-1], last)))
-    sets = np.array([one for one in found if one.any()])
-    return sets[:count]
+        if last < len(cost):
+            heapq.heappush(heap, (total + cost[last], (*flips, last)))
+            heapq.heappush(heap, (total + cost[last] - cost[last - 1], (*flips[:-1], last)))
+    rows = [row for row, flips in enumerate(subsets) for _ in flips]
+    changed = np.zeros((len(subsets), first.size), dtype=bool)
+    changed[rows, order[[at for flips in subsets for at in flips]]] = True
+    sets = first ^ changed
+    return np.asarray(sets[sets.any(axis=1)][:count])
 
 
 def drawn_sets(openness: Floats32, count: int, seed: int) -> BoolArray:
@@ -79,7 +80,9 @@ def fitted(sets: BoolArray, order: IntArray, lists: Lists, most: int) -> BoolArr
     sets = sets & (lists.capacity > 0)
     n = lists.instance.sizes.shape[0]
     places = np.minimum(lists.capacity, n)
-    for row in sets:
+    room, count = sets @ places, sets.sum(axis=1)
+    for at in np.flatnonzero((room < n) | (count > most) | (count == 0)).tolist():
+        row = sets[at]
         row[order[0]] |= not row.any()
         if row.sum() > most:
             row[order[row[order]][most:]] = False
