@@ -115,8 +115,8 @@ class FlatActor(nn.Module):
 
     def forward(self, view: Tensor) -> tuple[Tensor, Tensor]:
         """Return bids before tanh, (M, B), and scores, (M, B, N)."""
-        h = self.first(view.expand(self.first.weight.shape[0], -1, -1)).relu()
-        out = self.last(self.second(h).relu())
+        h = self.first(view.expand(self.first.weight.shape[0], -1, -1)).relu_()
+        out = self.last(self.second(h).relu_())
         return out[..., 0], out[..., 1:].tanh()
 
 
@@ -137,8 +137,8 @@ class FlatCritic(nn.Module):
         actions = torch.cat([joint[0][..., None], joint[1]], -1)  # (agent, B, 1 + N)
         actions = actions * (1 - mine) + torch.cat([own[0][..., None], own[1]], -1)[:, None] * mine
         flat = actions.permute(0, 2, 1, 3).reshape(agents, batch, -1)
-        h = (self.state(view.expand(agents, -1, -1)) + self.action(flat)).relu()
-        value: Tensor = self.last(self.second(h).relu())
+        h = (self.state(view.expand(agents, -1, -1)) + self.action(flat)).relu_()
+        value: Tensor = self.last(self.second(h).relu_())
         return value[..., 0]
 
 
@@ -155,9 +155,9 @@ class SeatActor(nn.Module):
         """Return bids before tanh, (M, B), and scores, (M, B, N)."""
         rows, whole = view
         m, b, n, _ = rows.shape
-        h = self.rows(rows.reshape(m, b * n, -1)).relu()
+        h = self.rows(rows.reshape(m, b * n, -1)).relu_()
         pooled = torch.cat([h.reshape(m, b, n, -1).mean(2), whole], -1)
-        return self.last(self.second(pooled).relu())[..., 0], self.score(h).reshape(m, b, n).tanh()
+        return self.last(self.second(pooled).relu_())[..., 0], self.score(h).reshape(m, b, n).tanh()
 
 
 class SeatCritic(nn.Module):
@@ -176,9 +176,9 @@ class SeatCritic(nn.Module):
         rows, whole = view
         m, b, n, _ = rows.shape
         x = torch.cat([rows, own[1][..., None]], -1)
-        h = self.rows(x.reshape(m, b * n, -1)).relu()
+        h = self.rows(x.reshape(m, b * n, -1)).relu_()
         pooled = torch.cat([h.reshape(m, b, n, -1).mean(2), whole], -1)
-        value, advantage = self.last(self.second(pooled).relu()).unbind(-1)
+        value, advantage = self.last(self.second(pooled).relu_()).unbind(-1)
         return torch.addcmul(value, own[0], advantage)
 
 
@@ -261,22 +261,11 @@ class Learner:
         opened = open_servers(bids.T.numpy(), self.max_open)
         return torch.from_numpy(np.where(opened, np.float32(1.0), np.float32(-1.0))).T
 
-    def q(
-        self,
-        critic: nn.Module,
-        fixed: tuple[Tensor, ...],
-        opened: Tensor,
-        association: Tensor,
-        joint: Action,
-        own: Action,
-    ) -> Tensor:
-        """Return Q_j(s, a_1, ..., a_M), (M, B): critic j sees its agent's action of `own`, the others' of `joint`."""
+    def joint_view(self, fixed: tuple[Tensor, ...], opened: Tensor, association: Tensor, joint: Action) -> Any:
+        """Return what critics see: the state, from the seats with the servers that the joint action opens."""
         if self.settings.networks == "seat":
-            view: Any = seat_view(fixed[0], fixed[1], joint[0].T > 0, None)
-        else:
-            view = self.view(fixed, opened, association)
-        result: Tensor = critic(view, joint, own)
-        return result
+            return seat_view(fixed[0], fixed[1], joint[0].T > 0, None)
+        return self.view(fixed, opened, association)
 
     def act(self, fixed: tuple[Tensor, ...], env: Slots, noise: float, rng: np.random.Generator) -> tuple[Any, Any]:
         """Return all agents' actions, π_j(s) + noise (29): bids (B, M) and scores (B, N, M)."""
@@ -348,10 +337,11 @@ class Learner:
         with torch.no_grad():
             raw, scores = self.target_actor(self.view(fixed, m["next_opened"], after))
             then = (self.executed(raw.tanh()) if s.executed else raw.tanh(), scores)
-            future = self.q(self.target_critic, fixed, m["next_opened"], after, then, then)
+            future = self.target_critic(self.joint_view(fixed, m["next_opened"], after, then), then, then)
             y = reward + s.gamma * (future.mean(0, keepdim=True) if s.joint_target else future)
         joint = m["bids"].T, m["scores"].permute(2, 0, 1)
-        q = self.q(self.critic, fixed, m["opened"], association, joint, joint)
+        seen = self.joint_view(fixed, m["opened"], association, joint)
+        q = self.critic(seen, joint, joint)
         critic_loss = ((y - q) ** 2).mean(1).sum()
         self.critic_step.zero_grad()
         critic_loss.backward()  # type: ignore[no-untyped-call]
@@ -360,7 +350,7 @@ class Learner:
         # (30): each actor up the slope of its critic in its own action, the others' as they were stored.
         self.critic.requires_grad_(False)
         raw, scores = self.actor(self.view(fixed, m["opened"], association))
-        q = self.q(self.critic, fixed, m["opened"], association, joint, (raw.tanh(), scores))
+        q = self.critic(seen, joint, (raw.tanh(), scores))
         actor_loss = (s.bid_penalty * raw**2 - q).mean(1).sum()
         self.actor_step.zero_grad()
         actor_loss.backward()

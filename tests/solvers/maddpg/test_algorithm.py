@@ -97,7 +97,7 @@ def test_the_own_action_is_put_in_and_the_others_stay():
     state = torch.ones(1, 2, dtype=torch.bool), torch.zeros(1, 1, dtype=torch.int64)
     joint = torch.tensor([[BIDS[0]], [BIDS[1]]]), torch.zeros(2, 1, 1)
     own = torch.tensor([[0.3], [-0.2]]), torch.zeros(2, 1, 1)
-    q = agents.q(agents.critic, fixed, *state, joint, own)
+    q = agents.critic(agents.joint_view(fixed, *state, joint), joint, own)
     for j, mine in enumerate((0.3, -0.2)):
         assert q[j, 0].item() == pytest.approx(V * (A_OWN * mine + A_OTHER * BIDS[1 - j] + B) + C, rel=1e-5)
 
