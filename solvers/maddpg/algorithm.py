@@ -344,7 +344,7 @@ class Learner:
         q = self.critic(seen, joint, joint)
         critic_loss = ((y - q) ** 2).mean(1).sum()
         self.critic_step.zero_grad()
-        critic_loss.backward()  # type: ignore[no-untyped-call]
+        critic_loss.backward()
         self.critic_step.step()
 
         # (30): each actor up the slope of its critic in its own action, the others' as they were stored.
