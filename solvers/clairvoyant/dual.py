@@ -28,7 +28,7 @@ from solvers.clairvoyant.expanded import EQUAL, FIXED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dtopt.arrays import BoolArray, FloatArray
+    from dtopt.arrays import BoolArray, FloatArray, IntArray
     from solvers.clairvoyant.expanded import ExpandedScenario
 
 __all__ = ["Prices", "TimeDual"]
@@ -42,7 +42,7 @@ ITERATIONS, MEMORY, REMEMBERED = 80, 20, 60_000_000
 #: The ascent ends where a step lowers the mean over rows by less than this part of their spread.
 PRECISION = 1e-8
 #: Segments take part in the ascent that win less than their cell's best by no more than so many spreads.
-NEAR = 0.3
+NEAR = 1.0
 #: The same for edges, less their user's.
 NEAR_EDGES = 0.5
 #: Halvings in the search for the price of load of a segment.
@@ -132,6 +132,27 @@ class TimeDual:
         unit = np.ascontiguousarray(self.units().load)
         load = kernel.settled(self.expanded.net, low, high, self.segments.server, *prices, unit, HALVINGS)
         return prices._replace(load=load)
+
+    def rounded(self, prices: Prices, temperature: float) -> IntArray:
+        """Return a choice of a position in each row near the dual: each where the most of the user is.
+
+        Users spread over paths by a logit of their worth at each cell's best segment and its prices.
+
+        Parameters
+        ----------
+        prices : Prices
+        temperature : float
+            Of the logit, as a part of `spread`.
+        """
+        net, starts = self.expanded.real, self.segments.starts
+        won, _ = self.gains(prices)
+        best = won.max(axis=1)
+        pairs = zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)
+        leader = np.array([a + int(best[a:b].argmax()) for a, b in pairs], dtype=np.int64)
+        level = np.where(won[leader, 0] >= won[leader, 1], self.segments.low[leader], self.segments.high[leader])
+        heat = temperature * self.spread
+        chosen = kernel.spread_paths(net, level, prices.load[leader], prices.place[leader], heat)[2]
+        return np.asarray(chosen.argmax(axis=1))
 
     # --- ascent ---------------------------------------------------------------------------------------------------
 

@@ -30,8 +30,10 @@ __all__ = ["Search"]
 
 #: Edges that all servers are candidates up to, and candidates of a user in a slot beyond.
 MOST_EDGES, CANDIDATES = 40_000_000, 10
-#: Sweeps over all users, and choices that the search over paths starts from beside that of the prices.
-SWEEPS, RESTARTS = 60, 3
+#: Sweeps over all users; random choices that the search over paths starts from; temperature of the first rounding.
+SWEEPS, RESTARTS, WARM_ROUNDING = 60, 2, 0.02
+#: Choices rounded from the dual at the most and at the least, and the operations in a sweep that all may take, roughly.
+MOST_MIXED, FEWEST_MIXED, OPERATIONS = 30, 3, 2e7
 #: Rounds of splitting segments, and the relative accuracy that they are split to.
 ROUNDS, ACCURACY = 4, 1e-7
 #: Splitting ends where a round takes less than this part off the gap.
@@ -166,9 +168,11 @@ class Search:
         dual, prices = start_prices(self.expanded, stop=self.out_of_time)
         prices = dual.settled(prices)
         self.offer_bound(dual.value(prices))
-        self._paths()
+        self.paths = PathSearch(self.expanded)
+        self._first_paths(dual, prices)
         value, prices = dual.ascend(prices, TEMPERATURES, stop=self.out_of_time)
         self.offer_bound(value)
+        self._better_paths(dual, prices)
         exact = exact and self.expanded.dense
         self.dual = dual, prices
         if not (exact and self._milp(dual, prices, FEW_COMPANIES)):
@@ -177,19 +181,34 @@ class Search:
                 self.details["milp"] = "too large"
         self.details |= {"segments": int(self.dual[0].segments.server.size), "rows": self.expanded.rows}
 
-    def _paths(self) -> None:
+    def _first_paths(self, dual: TimeDual, prices: Prices) -> None:
         """Offer what the search over paths makes of several choices."""
         net, rows = self.expanded.real, self.expanded.rows
-        search = PathSearch(self.expanded)
-        starts = [net.slack[:, : net.width.max()].argmax(axis=1)]
+        starts = [dual.rounded(prices, WARM_ROUNDING), net.slack[:, : net.width.max()].argmax(axis=1)]
         starts += [self.rng.integers(0, net.width[:rows]) for _ in range(RESTARTS)]
         if self.associations is not None:
             given = self.expanded.choice(self.associations)
             starts += [] if given is None else [given]
         for choice in starts:
-            self.offer(search.improve(choice, self.rng, SWEEPS, self.out_of_time))
+            self.offer(self.paths.improve(choice, self.rng, SWEEPS, self.out_of_time))
             if self.out_of_time():
                 break
+
+    def _better_paths(self, dual: TimeDual, prices: Prices) -> None:
+        """Offer what the search makes of choices near the dual, in part mixed with the best so far."""
+        rows, cells = self.expanded.rows, self.expanded.cell_server.size
+        work = rows * self.expanded.net.cell.shape[1] * rows / cells
+        users = self.scenario.n_users
+        for number in range(int(np.clip(OPERATIONS / work, FEWEST_MIXED, MOST_MIXED))):
+            if self.gap <= self.target or self.out_of_time():
+                break
+            choice = dual.rounded(prices, 10.0 ** self.rng.uniform(-3.0, 0.0))
+            best = self.expanded.choice(self.associations) if self.associations is not None else None
+            if number >= FEWEST_MIXED and best is not None:
+                choice = np.where(self.rng.random(users)[self.expanded.user] < 0.5, choice, best)
+            choice = self.paths.improve(choice, self.rng, SWEEPS, self.out_of_time)
+            if best is None or self.paths.value(choice) > self.paths.value(best):
+                self.offer(choice)
 
     def _split(self, dual: TimeDual, prices: Prices, value: float, rounds: int) -> tuple[TimeDual, Prices]:
         """Split the segments that the bound rests on and ascend again, while that tightens it."""
@@ -204,6 +223,7 @@ class Search:
             dual = finer
             value, prices = dual.ascend(begin, WARM, stop=self.out_of_time)
             self.offer_bound(value)
+            self._better_paths(dual, prices)
             if math.isfinite(self.utility) and before - self.bound < MUCH * (before - self.utility):
                 break
         return dual, prices
@@ -219,9 +239,8 @@ class Search:
         """Return the companies of users that may be in a better solution than the incumbent."""
         room = dual.value(prices) - self.cutoff
         low, high, cell = dual.segments.low, dual.segments.high, dual.segments.server
-        big = PathSearch(self.expanded).big
         best = dual.best_of_cell(prices)
-        return companies(self.expanded.net, low, high, cell, *prices, best, room, big, limit)
+        return companies(self.expanded.net, low, high, cell, *prices, best, room, self.paths.big, limit)
 
     def _milp(self, dual: TimeDual, prices: Prices, limit: int) -> bool:
         """Solve what is left as a MILP over companies of users; return whether they are few enough for that."""

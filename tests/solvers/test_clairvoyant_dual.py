@@ -120,6 +120,7 @@ def test_companies_hold_every_better_solution() -> None:
                 continue
             search = Search(scenario, "", seed=0)
             search.expanded = expanded = expand(scenario)
+            search.paths = PathSearch(expanded)
             dual, prices = start(expanded)
             search.utility = best - 0.2 * abs(best)
             found = search.companies(dual, dual.settled(prices))
