@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dtopt.problem import Problem
-    from dtopt.wired_dual import WiredBound
 
 __all__ = ["MOST_PAIRS", "SLACK", "dual_bound", "proven"]
 
@@ -67,18 +66,17 @@ def dual_bound(problem: Problem, stop: Callable[[], bool] | None = None) -> floa
 
         wired = wired_bound(problem, stop)
         if wired is not None:
-            return proven(wired, problem)
+            return proven(wired.value, problem)
     if problem.n_users * problem.n_stations > MOST_PAIRS:
         return -math.inf
     if not problem.allowed_matrix.any(axis=1).all():
         return math.inf
-    bound = PriceDual.of(problem).ascend()[0] + problem.constant_cost
-    return bound - SLACK * abs(bound)
+    return proven(PriceDual.of(problem).ascend()[0], problem)
 
 
-def proven(wired: WiredBound, problem: Placement) -> float:
-    """Return the bound on the whole objective that the wired dual of a problem proves."""
-    bound = wired.value + problem.constant_cost
+def proven(value: float, problem: Placement) -> float:
+    """Return the bound on the whole objective that a value of a dual of P1 proves."""
+    bound = value + problem.constant_cost
     return bound - SLACK * abs(bound)
 
 

@@ -10,14 +10,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dtopt.errors import InputError, UnknownSolverError, UnsupportedProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from dtopt.problem import Problem
     from dtopt.result import Incumbent, Result
     from dtopt.solution import Solution
     from dtopt.stop import StoppingCriterion
 
-__all__ = ["DEFAULT_SOLVER", "GROUP", "Solver", "SolverInfo", "load_solver", "solve", "solver_info", "solver_names"]
+__all__ = [
+    "DEFAULT_SOLVER",
+    "GROUP",
+    "Solver",
+    "SolverInfo",
+    "load_entry",
+    "load_solver",
+    "solve",
+    "solver_info",
+    "solver_names",
+]
 
 #: The entry-point group that solvers are found by, in any installed package.
 GROUP = "dtopt.solvers"
@@ -84,14 +94,33 @@ def load_solver(name: str) -> Solver:
     UnknownSolverError
         If there is none, or the package behind it cannot be imported.
     """
-    entry = _entries().get(name)
-    if entry is None:
-        raise UnknownSolverError(f"unknown solver {name!r}; there are {', '.join(solver_names())}")
-    try:
-        solver: Solver = entry.load()
-    except ImportError as error:
-        raise UnknownSolverError(f"solver {name!r} cannot be loaded: {error}") from error
+    solver: Solver = load_entry(_entries(), name, "solver")
     return solver
+
+
+def load_entry(entries: Mapping[str, EntryPoint], name: str, what: str) -> Any:
+    """Return what one of the entry points names.
+
+    Parameters
+    ----------
+    entries : mapping
+        Entry points by name.
+    name : str
+    what : str
+        What they are, for the message.
+
+    Raises
+    ------
+    UnknownSolverError
+        If there is none of that name, or the package behind it cannot be imported.
+    """
+    entry = entries.get(name)
+    if entry is None:
+        raise UnknownSolverError(f"unknown {what} {name!r}; there are {', '.join(sorted(entries))}")
+    try:
+        return entry.load()
+    except ImportError as error:
+        raise UnknownSolverError(f"{what} {name!r} cannot be loaded: {error}") from error
 
 
 def solver_info(name: str) -> SolverInfo:

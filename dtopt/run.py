@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dtopt.arrays import IntArray
     from dtopt.problem import Problem
 
-__all__ = ["OPTIMALITY_GAP", "Run", "Stopped"]
+__all__ = ["OPTIMALITY_GAP", "Run", "Stopped", "versions"]
 
 #: A relative gap at or below this counts as proven optimal.
 OPTIMALITY_GAP = 1e-6
@@ -242,7 +242,7 @@ class Run:
             cpu_s=cpu,
             iterations=self.iterations,
             message=self._message,
-            versions=_versions(self._libraries),
+            versions=versions(*self._libraries),
             details=self.details,
         )
 
@@ -253,7 +253,8 @@ class Run:
         return objective > best if self.problem.maximise else objective < best
 
 
-def _versions(libraries: Iterable[str]) -> dict[str, str]:
+def versions(*libraries: str) -> dict[str, str]:
+    """Return the versions of Python, dtopt and some other distributions, by name; unknown where not installed."""
     return {"python": platform.python_version()} | {name: _version(name) for name in ("dtopt", *libraries)}
 
 

@@ -6,8 +6,6 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,8 +26,6 @@ __all__ = ["BASELINE", "Contender", "Estimate", "Study", "clairvoyant_bounds", "
 
 #: What gains are told against.
 BASELINE = "stay"
-#: Where the clairvoyant is, if it is installed.
-CLAIRVOYANT = "solvers.clairvoyant"
 CONFIDENCE = 0.95
 
 
@@ -249,9 +245,8 @@ def clairvoyant_bounds(
     on_bound : callable, optional
         Called with the number of each scenario when its bound is there.
     """
-    if find_spec(CLAIRVOYANT) is None:
-        return (None,) * len(scenarios)
-    bound_of = import_module(CLAIRVOYANT).clairvoyant_bound
+    from solvers import clairvoyant  # compiled kernels: nothing else here needs them
+
     known: dict[str, float] = {}
     if cache is not None and cache.exists():
         try:
@@ -262,8 +257,7 @@ def clairvoyant_bounds(
     for number, scenario in enumerate(scenarios):
         value = known.get(scenario.content_hash)
         if value is None:
-            result = bound_of(scenario, time_limit=time_limit)
-            value = float(getattr(result, "bound", result))
+            value = float(clairvoyant.clairvoyant_bound(scenario, time_limit=time_limit).bound)
             if math.isfinite(value) and cache is not None:
                 known[scenario.content_hash] = value
                 cache.write_text(json.dumps(known, indent=1), encoding="utf-8")

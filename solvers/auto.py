@@ -117,14 +117,14 @@ def _bound_first(run: Run, problem: Placement) -> None:
     _hand_over(run, local_search.solve, min(part, FIRST_SECONDS * problem.n_users / max(left, 1e-9)))
     if run.settled or run.should_stop():
         return
-    end = run.elapsed_s + (1.0 - LAST_PART) * run.seconds_left
-    wired = wired_bound(problem, _Until(run, end), quick=left < 2.0 * BOUND_SECONDS * problem.n_users)
+    within = _Within(run, 1.0 - LAST_PART)
+    wired = wired_bound(problem, within.over, quick=left < 2.0 * BOUND_SECONDS * problem.n_users)
     if wired is None:
         run.offer_bound(dual_bound(problem, run.should_stop))
         if not run.should_stop():
             _hand_over(run, local_search.solve)
         return
-    run.offer_bound(proven(wired, problem))
+    run.offer_bound(proven(wired.value, problem))
     if run.should_stop() or not np.isfinite(wired.value):
         return
     local_search.search_from(run, problem, wired.server_value)
@@ -158,17 +158,6 @@ def _take(run: Run, solution: Solution) -> None:
     run.offer(solution)
 
 
-class _Until:
-    """Whether a run should stop, or has come to some time."""
-
-    def __init__(self, run: Run, end: float) -> None:
-        self.run, self.end = run, end
-
-    def __call__(self) -> bool:
-        """Return whether it should stop."""
-        return self.run.elapsed_s >= self.end or self.run.should_stop()
-
-
 class _Within(Never):
     """Stops a run inside another when that should stop, or its part of the time is over."""
 
@@ -179,6 +168,10 @@ class _Within(Never):
 
     def __call__(self, progress: Progress) -> bool:
         """Return whether it should stop."""
+        return self.over()
+
+    def over(self) -> bool:
+        """Return whether the part of the time is over, or the outer run should stop."""
         return self.run.elapsed_s >= self.end or self.run.should_stop()
 
     def seconds_left(self, elapsed_s: float) -> float:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.problem import Placement
+from dtopt.result import Status
 from dtopt.run import Run
-from solvers.loads import ServerLoads, largest_servers
+from solvers.loads import ServerLoads, largest_servers, regrets
 from solvers.repair import place_remaining
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from dtopt.solution import Solution
     from dtopt.stop import StoppingCriterion
 
-__all__ = ["solve"]
+__all__ = ["begin", "solve"]
 
 #: The order of regret is made anew after this share of the users has been placed.
 REFRESHES = 20
@@ -60,6 +61,19 @@ def solve(
     return run.result()
 
 
+def begin(run: Run) -> Solution | None:
+    """Offer a run what `greedy` finds in the time left; return that, None where it found nothing.
+
+    An interrupt that the run of `greedy` took for its own ends this one as well.
+    """
+    first = solve(run.problem, time_limit=run.seconds_left, seed=run.seed)
+    if first.solution is not None:
+        run.offer(first.solution)
+    if first.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
+    return first.solution
+
+
 def _construct(run: Run, is_open: BoolArray, *, rent: float = 0.0) -> ServerLoads | None:
     """Place all users on the open servers and offer the result; None where some could not be placed."""
     loads = ServerLoads(run.problem, is_open)
@@ -74,7 +88,7 @@ def _construct(run: Run, is_open: BoolArray, *, rent: float = 0.0) -> ServerLoad
 
     step = max(1, waiting.size // REFRESHES)
     while waiting.size:
-        blocks = [_regret(price(waiting[i : i + BLOCK])) for i in range(0, waiting.size, BLOCK)]
+        blocks = [regrets(price(waiting[i : i + BLOCK])) for i in range(0, waiting.size, BLOCK)]
         order = np.argsort(-np.concatenate(blocks), kind="stable")
         batch, waiting = waiting[order[:step]], np.sort(waiting[order[step:]])
         for user in batch.tolist():
@@ -88,16 +102,6 @@ def _construct(run: Run, is_open: BoolArray, *, rent: float = 0.0) -> ServerLoad
     run.iterations += 1
     run.offer(loads.association)
     return loads
-
-
-def _regret(cost: FloatArray) -> FloatArray:
-    """Return how much worse the second-best server is than the best, for each user."""
-    if cost.shape[1] == 1:
-        return np.zeros(cost.shape[0])
-    two = np.partition(cost, 1, axis=1)[:, :2]
-    with np.errstate(invalid="ignore"):
-        regret = two[:, 1] - two[:, 0]
-    return np.where(np.isfinite(two[:, 1]), regret, np.inf)
 
 
 def _part(loads: ServerLoads, users: IntArray) -> FloatArray:

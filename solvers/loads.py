@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.problem import Problem
 
-__all__ = ["ServerLoads", "largest_servers"]
+__all__ = ["ServerLoads", "largest_servers", "regrets"]
 
 #: Up to this many pairs, matrices of all pairs are kept; above it, rows are computed when asked for.
 DENSE_PAIRS = 4_000_000
@@ -213,3 +213,24 @@ class ServerLoads:
         latency = problem.transfer_latency(members, np.full(members.size, server)) + compute
         slope = problem.beta * np.exp(problem.network.users.deadline_s[members] - latency) * weight
         self.pressure[server] = slope.sum()
+
+
+def regrets(cost: FloatArray) -> FloatArray:
+    """Return how much worse each user's second-best server is than its best.
+
+    Parameters
+    ----------
+    cost : ndarray, shape (n, K)
+        Infinite where a server cannot take a user.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Infinite for users with one server left, minus infinity for those with none.
+    """
+    if cost.shape[1] == 1:
+        return np.where(np.isfinite(cost[:, 0]), 0.0, -np.inf)
+    two = np.partition(cost, 1, axis=1)[:, :2]
+    with np.errstate(invalid="ignore"):
+        regret = two[:, 1] - two[:, 0]
+    return np.where(np.isfinite(two[:, 0]), regret, -np.inf)

@@ -10,10 +10,9 @@ import numpy as np
 
 from dtopt.errors import UnsupportedProblemError
 from dtopt.problem import Placement
-from dtopt.result import Status
 from dtopt.run import Run, Stopped
 from solvers import greedy
-from solvers.loads import ServerLoads
+from solvers.loads import ServerLoads, regrets
 from solvers.ortools_flow.exchanges import exchanges
 from solvers.ortools_flow.linear import Linearised
 from solvers.ortools_flow.servers import change_servers, first_servers
@@ -82,12 +81,7 @@ def solve(
 
 
 def _search(run: Run, problem: Problem) -> None:
-    first = greedy.solve(problem, time_limit=run.seconds_left, seed=run.seed)
-    if first.solution is not None:
-        run.offer(first.solution)
-    if first.status is Status.INTERRUPTED:
-        # Its own run has kept what it had; this one is to end as well.
-        raise KeyboardInterrupt
+    greedy.begin(run)
     run.check()
     _deal(first_servers(run), run=run)
     if run.solution is None:
@@ -109,7 +103,7 @@ def _deal(is_open: BoolArray, *, run: Run) -> None:
         if servers.size == 0:
             break
         cost = cost[:, servers]
-        chosen = np.argsort(-_loss(cost), kind="stable")[: servers.size]
+        chosen = np.argsort(-regrets(cost), kind="stable")[: servers.size]
         order = None
         while chosen.size and order is None:
             # Users without a server of their own come another time, those who lose least first.
@@ -126,16 +120,6 @@ def _deal(is_open: BoolArray, *, run: Run) -> None:
         waiting = np.flatnonzero(loads.association < 0)
     if place_remaining(loads):
         run.offer(loads.association)
-
-
-def _loss(cost: FloatArray) -> FloatArray:
-    """Return what each user loses at its second-best server; users who have none now come last."""
-    if cost.shape[1] == 1:
-        return np.where(np.isfinite(cost[:, 0]), 0.0, -np.inf)
-    two = np.partition(cost, 1, axis=1)[:, :2]
-    with np.errstate(invalid="ignore"):
-        loss = two[:, 1] - two[:, 0]
-    return np.where(np.isfinite(two[:, 0]), loss, -np.inf)
 
 
 def _square(cost: FloatArray) -> FloatArray:

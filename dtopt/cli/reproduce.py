@@ -29,7 +29,8 @@ def reproduce(
     What is already trained in the folder is taken from there, and an interrupted run goes on.
     """
     from dtopt.cli.common import progress, writable
-    from dtopt.cli.train import given_settings, validated
+    from dtopt.cli.common import settings as settings_of
+    from dtopt.cli.train import validated
     from dtopt.errors import InputError
     from reports.paper_figures import write_page
     from reports.reproduction import PAPER_SIZES, measure, said
@@ -38,7 +39,7 @@ def reproduce(
     if states < 1:
         raise InputError(f"must be >= 1, got {states}", where="--states")
     sizes = [_size(text) for text in size or []] or list(PAPER_SIZES)
-    settings = given_settings(option or []) | {"iterations": iterations, "seed": seed}
+    settings = settings_of(option or []) | {"iterations": iterations, "seed": seed}
     configs = [validated(Config, settings | {"users": n, "stations": m}) for n, m in sizes]
     writable(output, folder=True)
     measured = []

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["GROUP", "given_settings", "train", "validated"]
+__all__ = ["GROUP", "train", "validated"]
 
 #: The entry-point group of trainers: modules with a pydantic model ``Config`` and a function ``train``.
 GROUP = "dtopt.trainers"
@@ -38,6 +38,7 @@ def train(
     import tomllib
 
     from dtopt.cli.common import progress, writable
+    from dtopt.cli.common import settings as settings_of
     from dtopt.errors import InputError
 
     trainers = _trainers()
@@ -67,7 +68,7 @@ def train(
             settings |= tomllib.loads(config.read_text())
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"is no TOML: {error}", where=str(config)) from None
-    settings |= given_settings(option or [])
+    settings |= settings_of(option or [])
     if seed is not None:
         settings["seed"] = seed
     made = validated(trainer.Config, settings)
@@ -98,27 +99,6 @@ def _loaded(entry: EntryPoint) -> Any:
         return entry.load()
     except ImportError as error:
         raise InputError(f"cannot be loaded: {error}", where=f"trainer {entry.name!r}") from error
-
-
-def given_settings(pairs: list[str]) -> dict[str, Any]:
-    """Return key=value pairs; values are JSON where they can be, text where not."""
-    import json
-
-    from dtopt.errors import InputError
-
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        key = key.strip().replace("-", "_")
-        if not equals or not key:
-            raise InputError(f"{pair!r} is not key=value", where="--set")
-        if key in found:
-            raise InputError(f"{key} is given twice", where="--set")
-        try:
-            found[key] = json.loads(value)
-        except ValueError:
-            found[key] = value
-    return found
 
 
 def validated(model: Any, settings: dict[str, Any]) -> Any:

@@ -8,7 +8,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from dtopt.errors import InputError, UnknownSolverError
+from dtopt.errors import InputError
+from dtopt.registry import load_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,13 +85,7 @@ def load_policy(name: str) -> Callable[..., Policy]:
     UnknownSolverError
         If there is none, or the package behind it cannot be imported.
     """
-    entry = _entries().get(name)
-    if entry is None:
-        raise UnknownSolverError(f"unknown policy {name!r}; there are {', '.join(policy_names())}")
-    try:
-        factory: Callable[..., Policy] = entry.load()
-    except ImportError as error:
-        raise UnknownSolverError(f"policy {name!r} cannot be loaded: {error}") from error
+    factory: Callable[..., Policy] = load_entry(_entries(), name, "policy")
     return factory
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from contextlib import nullcontext
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dtopt.arrays import int_array
 from dtopt.errors import InputError
+from dtopt.run import versions
 from dtopt.simulation.forecast import forecast
 from dtopt.simulation.journal import Entry, Journal
 from dtopt.simulation.observation import Observation, Past
@@ -90,7 +89,7 @@ def simulate(
             raise InputError("go with a policy's name, not with an object", where="options")
     run = _Simulation(scenario, decider, name, seed)
     header = {"scenario": scenario.content_hash, "policy": name, "options": options, "seed": seed}
-    opened = None if journal is None else Journal(journal, header | {"versions": _versions()}, resume=resume)
+    opened = None if journal is None else Journal(journal, header | {"versions": versions("numpy")}, resume=resume)
     with opened or nullcontext():
         try:
             for entry in (opened.entries if opened else [])[:last]:
@@ -169,7 +168,7 @@ class _Simulation:
             servers=tuple(self.servers),
             latency_s=tuple(self.latencies),
             options=options,
-            versions=_versions(),
+            versions=versions("numpy"),
         )
 
     def _problem(self, slot: int) -> Any:
@@ -217,11 +216,3 @@ class _Simulation:
 
     def _forecaster(self, past: Past) -> Callable[[str, int], Forecast]:
         return lambda kind, horizon: forecast(self.scenario, past, kind, horizon)
-
-
-def _versions() -> dict[str, str]:
-    try:
-        own = version("dtopt")
-    except PackageNotFoundError:
-        own = "unknown"
-    return {"dtopt": own, "numpy": np.__version__, "python": platform.python_version()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,6 +126,10 @@ class Trajectory:
 
     def summary(self) -> dict[str, float]:
         """Return the trajectory's figures; latencies are over all users of all slots."""
+        return dict(self._figures)
+
+    @cached_property
+    def _figures(self) -> dict[str, float]:
         latency = np.concatenate(self.latency_s) if self.latency_s else np.zeros(0)
         times = np.array([s.decision_s for s in self.slots])
         mean, p95, p99 = (np.nan,) * 3 if not latency.size else (latency.mean(), *_quantiles(latency))

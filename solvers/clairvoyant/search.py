@@ -10,7 +10,7 @@ import numpy as np
 
 from dtopt.bounds import SLACK
 from dtopt.result import Status, relative_gap
-from dtopt.run import OPTIMALITY_GAP, _versions
+from dtopt.run import OPTIMALITY_GAP, versions
 from solvers.clairvoyant.companies import Companies, companies
 from solvers.clairvoyant.dual import TEMPERATURES, WARM
 from solvers.clairvoyant.expanded import expand
@@ -130,7 +130,7 @@ class Search:
             wall_s=time.perf_counter() - self.started,
             cpu_s=time.process_time() - self.cpu_started,
             message=message,
-            versions=_versions(("numpy", "scipy", "numba", "highspy")),
+            versions=versions("numpy", "scipy", "numba", "highspy"),
             details=self.details,
         )
 

@@ -104,10 +104,9 @@ class _Search:
     def search(self) -> None:
         """Do all three steps."""
         run = self.run
-        first = greedy.solve(self.problem, time_limit=run.seconds_left, seed=run.seed)
-        if first.solution is not None:
-            run.offer(first.solution)
-            self.improve(first.solution.association, 0, run.seed)
+        first = greedy.begin(run)
+        if first is not None:
+            self.improve(first.association, 0, run.seed)
         run.check()
         dual = UtilityDual.of(self.utility)
         value, prices = dual.ascend(compiled=True, stop=run.should_stop)

@@ -8,7 +8,6 @@ import numpy as np
 
 from dtopt.bounds import SLACK
 from dtopt.price_dual import PriceDual
-from dtopt.result import Status
 from dtopt.run import OPTIMALITY_GAP
 from solvers import greedy
 from solvers.conflicts import name_conflict
@@ -69,12 +68,7 @@ class PlacementSearch:
         if run.solution is None:
             if run.check_feasibility():
                 return
-            first = greedy.solve(self.problem, time_limit=run.seconds_left, seed=run.seed)
-            if first.solution is not None:
-                run.offer(first.solution)
-            if first.status is Status.INTERRUPTED:
-                # The run inside has taken the interrupt for its own.
-                raise KeyboardInterrupt
+            greedy.begin(run)
         if run.solution is not None:
             self.improve(run.solution.association, SEARCHES // 3)
         run.check()

@@ -12,7 +12,6 @@ import numpy as np
 from dtopt.errors import InputError, UnsupportedProblemError
 from dtopt.price_dual import PriceDual
 from dtopt.problem import Migration, Placement
-from dtopt.result import Status
 from dtopt.run import Run, Stopped
 from dtopt.stop import MaxRuntime, Never
 from solvers import greedy
@@ -238,7 +237,7 @@ def search_placement(run: Run, problem: Placement) -> None:
         if run.solution is None and not np.isfinite(search.best_cost):
             _advance(run, search, int(REPAIRS * patience))
             if run.solution is None:
-                _fall_back(run, problem, search)
+                _fall_back(run, search)
         _advance(run, search, again if search.small else patience)
         if chosen and number == 0 and problem.sharing == "fixed" and lists.instance.cost.size <= QUICK_PAIRS:
             others = _branch(run, problem)[1:]
@@ -330,14 +329,11 @@ def _offer(run: Run, search: Search) -> None:
         run.offer(search.best())
 
 
-def _fall_back(run: Run, problem: Placement, search: Search) -> None:
+def _fall_back(run: Run, search: Search) -> None:
     """Ask `greedy` for a feasible association, and search on from that."""
-    first = greedy.solve(problem, time_limit=run.seconds_left, seed=run.seed)
-    if first.solution is None:
-        return
-    run.offer(first.solution)
-    if search.knows(first.solution.association):
-        search.start(first.solution.association)
+    first = greedy.begin(run)
+    if first is not None and search.knows(first.association):
+        search.start(first.association)
 
 
 def _search_migration(run: Run, problem: Migration) -> None:
@@ -346,12 +342,7 @@ def _search_migration(run: Run, problem: Migration) -> None:
 
     if (problem.previous >= 0).all():
         run.offer(problem.previous)
-    first = greedy.solve(problem, time_limit=run.seconds_left, seed=run.seed)
-    if first.solution is not None:
-        run.offer(first.solution)
-    if first.status is Status.INTERRUPTED:
-        # The run inside has taken the interrupt for its own.
-        raise KeyboardInterrupt
+    greedy.begin(run)
     if run.solution is None:
         return
     search = UtilitySearch.of(ServerUtility.of(problem))

@@ -141,7 +141,6 @@ def best_set(
     for k in start:
         if k >= 0:
             at[k] = True
-    n_open = at.sum()
     best = start.copy()
     value = descend_in(p, cpu, capacity, np.flatnonzero(at), best, SWEEPS)
     done, largest = 1, 1

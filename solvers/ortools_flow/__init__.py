@@ -10,7 +10,6 @@ import numpy as np
 
 from dtopt.errors import UnsupportedProblemError
 from dtopt.problem import Placement
-from dtopt.result import Status
 from dtopt.run import Run, Stopped
 from solvers import greedy
 from solvers.ortools_flow.descent import Descent
@@ -75,12 +74,7 @@ def solve(
 
 
 def _search(run: Run, problem: Problem) -> None:
-    first = greedy.solve(problem, time_limit=run.seconds_left, seed=run.seed)
-    if first.solution is not None:
-        run.offer(first.solution)
-    if first.status is Status.INTERRUPTED:
-        # Its own run has kept what it had; this one is to end as well.
-        raise KeyboardInterrupt
+    greedy.begin(run)
     run.check()
     descent = Descent(run)
     if not descent.linear.allowed.any(axis=1).all():

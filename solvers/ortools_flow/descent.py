@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.problem import Placement
-from solvers.loads import ServerLoads
+from solvers.loads import ServerLoads, regrets
 from solvers.ortools_flow.linear import Linearised
 from solvers.ortools_flow.transport import transport
 from solvers.repair import place_remaining
@@ -244,12 +244,8 @@ class Descent:
         while waiting.size:
             self.run.check()
             cost = loads.marginal(waiting)
-            least = np.sort(cost, axis=1)[:, :2]
-            with np.errstate(invalid="ignore"):
-                loss = least[:, 1] - least[:, 0] if cost.shape[1] > 1 else np.zeros(waiting.size)
-            loss = np.where(np.isfinite(least[:, 0]), loss, -np.inf)
-            first = int(np.argmax(loss))
-            if not np.isfinite(least[first, 0]):
+            first = int(np.argmax(regrets(cost)))
+            if not np.isfinite(cost[first].min()):
                 return
             loads.add(int(waiting[first]), int(cost[first].argmin()))
             waiting = np.delete(waiting, first)

@@ -216,6 +216,4 @@ def _repair(run: Run, problem: Placement, association: IntArray | None) -> None:
             run.offer(search.best())
     if run.solution is None and not run.check_feasibility():
         run.check()
-        last = greedy.solve(problem, time_limit=run.seconds_left, seed=run.seed)
-        if last.solution is not None:
-            run.offer(last.solution)
+        greedy.begin(run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -57,10 +56,7 @@ class Decoder:
 
     def __init__(self, lists: Lists) -> None:
         self.lists = lists
-        # To Numba, an array that is a part of another is another type, to be compiled for anew.
-        p = lists.instance
-        whole = p._replace(station=np.ascontiguousarray(p.station), near=np.ascontiguousarray(p.near))
-        self.search = Search(replace(lists, instance=whole))
+        self.search = Search(lists)
         self._n, self._m = lists.instance.sizes.shape[0], lists.cpu.size
 
     @property

@@ -12,10 +12,10 @@ import pytest
 from scipy import stats
 
 from dtopt.errors import InputError
-from reports import simulation
 from reports.simulation import Contender, Estimate, Study, clairvoyant_bounds, study
 from reports.simulation_html import simulation_html
 from reports.simulation_tables import headings, headline, markdown, notes, rows
+from solvers import clairvoyant
 from tests.moving import moving
 from tests.reports.test_html import EVIL, Page
 
@@ -115,8 +115,7 @@ def test_bounds_are_asked_for_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         asked.append(scenario.name)
         return SimpleNamespace(bound=np.inf if scenario.name == "moving-1" else 42.0)
 
-    monkeypatch.setattr(simulation, "find_spec", lambda name: object())
-    monkeypatch.setattr(simulation, "import_module", lambda name: SimpleNamespace(clairvoyant_bound=bound_of))
+    monkeypatch.setattr(clairvoyant, "clairvoyant_bound", bound_of)
     scenarios = [with_places(seed) for seed in range(2)]
     cache = tmp_path / "bounds.json"
     assert clairvoyant_bounds(scenarios, cache=cache) == (42.0, None)
@@ -125,8 +124,6 @@ def test_bounds_are_asked_for_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     cache.write_text("[]")
     with pytest.raises(InputError, match="is no file of bounds"):
         clairvoyant_bounds(scenarios, cache=cache)
-    monkeypatch.setattr(simulation, "find_spec", lambda name: None)
-    assert clairvoyant_bounds(scenarios) == (None, None)
 
 
 def test_the_page_stands_alone_and_holds_what_was_decided(found: Study) -> None:
