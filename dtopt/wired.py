@@ -186,9 +186,11 @@ def listed(pairs: WiredPairs, radius: FloatArray) -> Columns:
 
 @numba.njit(cache=True)
 def settle(
-    pairs: WiredPairs, prices: FloatArray, radius: FloatArray, has_floor: bool
+    pairs: WiredPairs, prices: FloatArray, radius: FloatArray, has_floor: bool, state: IntArray
 ) -> tuple[float, float, FloatArray, FloatArray]:
     """Return the dual over all N·M pairs, with what its rounding is relative to.
+
+    Servers of negative state are closed, those of positive state open whatever they are worth.
 
     Returns
     -------
@@ -225,6 +227,8 @@ def settle(
             continue
         far = left / pairs.slope[i] if pairs.slope[i] > 0.0 else np.inf
         for k in room[: _within(pairs.order, pairs.distance, pairs.access[i], far, room)]:
+            if state[k] < 0:
+                continue
             cost, floor = pair(pairs, i, k)
             if cost == np.inf:
                 continue
@@ -241,7 +245,7 @@ def settle(
                 server[k] += gain
                 reach[i] = max(reach[i], pairs.distance[pairs.access[i], k])
     for k in range(m):
-        if server[k] < 0.0:
+        if state[k] > 0 or (state[k] == 0 and server[k] < 0.0):
             value += server[k]
     return value, magnitude, server, reach
 

@@ -47,12 +47,21 @@ class WiredBound:
     server_value : ndarray, shape (M,)
         V of each server: below 0 where it pays for itself at these prices.
     pairs : WiredPairs
+    columns : Columns
+        The pairs that the ascent looked at last.
+    start : Start
+        The units of prices.
+    radius : ndarray, shape (N,)
+        Of the listed pairs around each user's access station, m.
     """
 
     value: float
     prices: FloatArray
     server_value: FloatArray
     pairs: WiredPairs
+    columns: Columns
+    start: Start
+    radius: FloatArray
 
 
 def wired_bound(
@@ -87,8 +96,6 @@ def _bound(pairs: WiredPairs, stop: Callable[[], bool], quick: bool = False) -> 
         radius = np.where(np.isfinite(serve), radius, np.inf)
         columns = listed(pairs, radius)
         np.minimum.at(serve, columns.user, columns.cost)
-        if not np.isfinite(serve).all():
-            return WiredBound(np.inf, np.zeros(n + 3 * m + 1), np.zeros(m), pairs)
     useful = np.zeros(3 * m + 1, dtype=bool)
     useful[:m] = pairs.root_load.any()
     useful[m : 2 * m] = pairs.capacity < n
@@ -96,13 +103,15 @@ def _bound(pairs: WiredPairs, stop: Callable[[], bool], quick: bool = False) -> 
     useful[-1] = pairs.max_open < m
     start = Start.of(serve + even * pairs.root_load, even, pairs.opening, useful)
     prices = start.prices
+    if not np.isfinite(serve).all():
+        return WiredBound(np.inf, np.zeros(n + 3 * m + 1), np.zeros(m), pairs, columns, start, radius)
     temperatures: tuple[float, ...] = cooling
     if n >= SAMPLED_USERS:
         sample = _bound(_sampled(pairs), stop, quick)
         if np.isfinite(sample.value):
             prices, temperatures = _prices_of_all(pairs, columns, sample.prices), cooling[1:]
     state = np.zeros(m, dtype=np.int64)
-    best = WiredBound(-np.inf, prices, np.zeros(m), pairs)
+    best = WiredBound(-np.inf, prices, np.zeros(m), pairs, columns, start, radius)
     has_floor = pairs.cycles.size > 0 and pairs.demand.size == 0
     for _ in range(ROUNDS):
         hoped = -np.inf
@@ -110,10 +119,10 @@ def _bound(pairs: WiredPairs, stop: Callable[[], bool], quick: bool = False) -> 
             if stop():
                 break
             hoped, prices = climb(columns, state, start, prices, (temperature,), iterations=iterations)
-        value, magnitude, server, reach = settle(pairs, prices, radius, has_floor)
+        value, magnitude, server, reach = settle(pairs, prices, radius, has_floor, state)
         proven = value - ROUNDING * magnitude
         if proven > best.value:
-            best = WiredBound(proven, prices, server, pairs)
+            best = WiredBound(proven, prices, server, pairs, columns, start, radius)
         if stop() or hoped - value <= WORTHWHILE * abs(hoped) or not (reach > radius).any():
             break
         radius, temperatures = reach, cooling[-2:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from dtopt.bounds import dual_bound, proven
 from dtopt.problem import Placement
 from dtopt.result import Status
-from dtopt.run import Run
+from dtopt.run import OPTIMALITY_GAP, Run
 from dtopt.stop import Never
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from dtopt.result import Incumbent, Result
     from dtopt.solution import Solution
     from dtopt.stop import Progress, StoppingCriterion
+    from dtopt.wired_dual import WiredBound
 
 __all__ = ["solve"]
 
@@ -29,6 +31,11 @@ CLOSED_PAIRS, FIRST_PART = 200_000, 0.3
 #: What the dual bound takes, s for each user, the least part of the time that local search has before it where that is
 #: not enough, what a first local optimum takes, s for each user, and the part of the time left for a last search.
 BOUND_SECONDS, LEAST_PART, FIRST_SECONDS, LAST_PART = 3e-4, 0.3, 3e-5, 0.3
+#: From so much time left, s for each pair of user and station, servers are branched on: enough for a node to some ten
+#: stations. From so many times that on there are more turns than one; and nodes at most.
+TREE_SECONDS, LONG, TREE_NODES = 4.5e-7, 8.0, 5000
+#: Parts of the time left that searching and branching have in each turn, where time is short and where it is not.
+SHORT_TURNS, LONG_TURNS = ((0.02, 0.6), (1.0, 1.0)), ((0.02, 0.5), (0.4, 0.6), (1.0, 1.0))
 #: Without a limit the run ends after so much time, s.
 DEFAULT_SECONDS = 60.0
 
@@ -46,8 +53,8 @@ def solve(
 
     Small problems go to `exact`. Larger placements go to `local-search` first, with the dual bound as certificate, and
     the time left to `exact` where that may close the gap, else to `local-search` again from the servers that pay for
-    themselves at the bound's prices. Migrations too large for `exact` go to `greedy`. Without any
-    limit the run ends after 60 s.
+    themselves at the bound's prices, by turns with branching on servers where there is time for that. Migrations too
+    large for `exact` go to `greedy`. Without any limit the run ends after 60 s.
 
     Parameters
     ----------
@@ -127,7 +134,44 @@ def _bound_first(run: Run, problem: Placement) -> None:
     run.offer_bound(proven(wired.value, problem))
     if run.should_stop() or not np.isfinite(wired.value):
         return
-    local_search.search_from(run, problem, wired.server_value)
+    enough = run.seconds_left / (TREE_SECONDS * problem.n_users * problem.n_stations)
+    if enough < 1.0:
+        local_search.search_from(run, problem, wired.server_value)
+    else:
+        _close_gap(run, problem, wired, SHORT_TURNS if enough < LONG else LONG_TURNS)
+
+
+def _close_gap(run: Run, problem: Placement, wired: WiredBound, turns: tuple[tuple[float, float], ...]) -> None:
+    """Search and branch on servers by turns: branching raises the bound, and its best node is where to search next."""
+    from solvers import local_search
+    from solvers.exact.servers import ServerTree
+    from solvers.exact.wired import TEMPERATURES, WiredDual
+
+    tree = ServerTree(WiredDual.of(wired), (wired.value, wired.prices), TEMPERATURES)
+    value = wired.server_value
+
+    def cutoff() -> float:
+        if run.evaluation is None:
+            return np.inf
+        return run.evaluation.objective * (1.0 - OPTIMALITY_GAP / 2) - problem.constant_cost
+
+    for searching, branching in turns:
+        _hand_over(run, partial(local_search.solve_from, server_value=value), searching)
+        within = _Within(run, branching)
+
+        def over(within: _Within = within) -> bool:
+            run.offer_bound(proven(min(tree.bound, cutoff()), problem))
+            return within.over()
+
+        tree.search(cutoff, over, lambda dual, prices: None, TREE_NODES)
+        run.details["server_nodes"] = tree.nodes
+        best = tree.best()
+        over()
+        if run.should_stop() or best is None:
+            return
+        with_it, without_it = best[0].server_bounds(best[1])
+        value = np.where(np.isfinite(with_it) & np.isfinite(without_it), with_it - without_it, -np.inf)
+        value[np.isinf(with_it)] = np.inf
 
 
 def _hand_over(run: Run, method: Callable[..., Result], part: float = 1.0) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -17,30 +17,56 @@ from dtopt.price_dual import CLOSED, FREE, OPEN
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dtopt.arrays import BoolArray, FloatArray
+    from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.price_dual import PriceDual
 
-__all__ = ["ServerTree"]
+__all__ = ["ServerDual", "ServerTree"]
 
 #: Temperatures of the ascent at a node, which starts from the prices of its parent.
 WARM = (0.01, 0.003, 0.001)
 
 
+class ServerDual(Protocol):
+    """What a tree branches on: `dtopt.price_dual.PriceDual`, or `solvers.exact.wired.WiredDual` at scale."""
+
+    @property
+    def state(self) -> IntArray:
+        """What is decided of each server, shape (M,)."""
+
+    def decided(self, server: int, state: int) -> Self:
+        """Return the dual with one more server decided."""
+
+    def ascend(
+        self, start: FloatArray | None = None, temperatures: tuple[float, ...] = ..., *, enough: float = ...
+    ) -> tuple[float, FloatArray]:
+        """Return a bound and its prices."""
+
+    def server_bounds(self, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return lower bounds with each server open, and with it closed; shapes (M,)."""
+
+
+Dual = TypeVar("Dual", bound=ServerDual)
+
+
 @dataclass(order=True)
-class _Node:
+class _Node(Generic[Dual]):
     bound: float
     number: int
-    dual: PriceDual = field(compare=False)
+    dual: Dual = field(compare=False)
     prices: FloatArray = field(compare=False)
 
 
-class ServerTree:
+class ServerTree(Generic[Dual]):
     """Best-first search over open and closed servers.
 
     Parameters
     ----------
-    dual : PriceDual
+    dual : PriceDual or WiredDual
         With no server decided.
+    root : tuple, optional
+        Bound and prices of that dual, where they are known.
+    temperatures : tuple of float
+        Of the ascent at a node.
 
     Attributes
     ----------
@@ -52,11 +78,14 @@ class ServerTree:
         Of the root.
     """
 
-    def __init__(self, dual: PriceDual) -> None:
-        value, self.prices = dual.ascend()
+    def __init__(
+        self, dual: Dual, root: tuple[float, FloatArray] | None = None, temperatures: tuple[float, ...] = WARM
+    ) -> None:
+        value, self.prices = dual.ascend() if root is None else root
         self.nodes = 1
-        self._open = [_Node(value, 0, dual, self.prices)]
-        self._done: list[_Node] = []
+        self._temperatures = temperatures
+        self._open: list[_Node[Dual]] = [_Node(value, 0, dual, self.prices)]
+        self._done: list[_Node[Dual]] = []
 
     @property
     def bound(self) -> float:
@@ -67,7 +96,7 @@ class ServerTree:
         self,
         cutoff: Callable[[], float],
         stop: Callable[[], bool],
-        visit: Callable[[PriceDual, FloatArray], None],
+        visit: Callable[[Dual, FloatArray], None],
         most_nodes: int,
     ) -> None:
         """Branch until every node left is decided or above the cutoff, the nodes run out, or `stop` says so.
@@ -86,21 +115,27 @@ class ServerTree:
             node = heapq.heappop(self._open)
             if node.bound >= cutoff():
                 continue
-            decided = self._tighten(node, cutoff())
+            decided, worth = self._tighten(node, cutoff())
             free = np.flatnonzero(decided.dual.state == FREE)
             if not free.size:
                 self._done.append(decided)
                 continue
-            server = int(free[np.abs(self._openness(decided)[free] - 0.5).argmin()])
+            # Where V is nearest 0, whether the server pays for itself is least decided.
+            server = int(free[np.abs(worth[free]).argmin()])
             for state in (OPEN, CLOSED):
                 child = decided.dual.decided(server, state)
-                value, prices = child.ascend(decided.prices, WARM, enough=cutoff())
+                value, prices = child.ascend(decided.prices, self._temperatures, enough=cutoff())
                 self.nodes += 1
                 if value < cutoff():
                     visit(child, prices)
                     heapq.heappush(self._open, _Node(max(value, decided.bound), self.nodes, child, prices))
 
-    def pairs(self, cutoff: float) -> BoolArray:
+    def best(self) -> tuple[Dual, FloatArray] | None:
+        """Return the dual and the prices of the node with the least bound; None where none is left."""
+        node = min((*self._open, *self._done), default=None)
+        return None if node is None else (node.dual, node.prices)
+
+    def pairs(self: ServerTree[PriceDual], cutoff: float) -> BoolArray:
         """Return the pairs that could be part of a solution below the cutoff, shape (N, M)."""
         left = [node for node in (*self._open, *self._done) if node.bound < cutoff]
         if not left:
@@ -111,8 +146,8 @@ class ServerTree:
         return np.asarray(kept)
 
     @staticmethod
-    def _tighten(node: _Node, cutoff: float) -> _Node:
-        """Decide the servers whose other state the prices rule out."""
+    def _tighten(node: _Node[Dual], cutoff: float) -> tuple[_Node[Dual], FloatArray]:
+        """Decide the servers whose other state the prices rule out; return the V of all as well."""
         with_it, without_it = node.dual.server_bounds(node.prices)
         dual = node.dual
         for k in np.flatnonzero(dual.state == FREE).tolist():
@@ -120,13 +155,6 @@ class ServerTree:
                 dual = dual.decided(k, CLOSED)
             elif without_it[k] >= cutoff:
                 dual = dual.decided(k, OPEN)
-        return _Node(node.bound, node.number, dual, node.prices)
-
-    @staticmethod
-    def _openness(node: _Node) -> FloatArray:
-        """Return how far each server is open at the smoothed prices, between 0 and 1."""
-        with_it, without_it = node.dual.server_bounds(node.prices)
-        # with − without is V_k: open where negative, closed where positive; undecided near 0.
-        value = np.where(np.isfinite(with_it - without_it), with_it - without_it, np.inf)
-        scale = max(float(np.abs(value[np.isfinite(value)]).mean()), 1e-300)
-        return np.asarray(1.0 / (1.0 + np.exp(np.clip(value / scale, -50, 50))))
+        with np.errstate(invalid="ignore"):
+            value = with_it - without_it
+        return _Node(node.bound, node.number, dual, node.prices), np.where(np.isfinite(value), value, np.inf)

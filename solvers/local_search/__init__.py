@@ -127,6 +127,23 @@ def solve(
 solve.problems = ("placement", "migration")  # type: ignore[attr-defined]
 
 
+def solve_from(
+    problem: Placement,
+    *,
+    server_value: FloatArray,
+    seed: int,
+    stop: StoppingCriterion,
+    on_incumbent: Callable[[Incumbent, Solution], None],
+    start: Solution | None = None,
+) -> Result:
+    """Search from the servers that a bound's prices open, as a run of its own; see `search_from`."""
+    run = Run(problem, "local-search", seed=seed, stop=stop, on_incumbent=on_incumbent)
+    with run:
+        run.begin_from(start)
+        search_from(run, problem, server_value)
+    return run.result()
+
+
 def search_from(run: Run, problem: Placement, server_value: FloatArray) -> None:
     """Go on with a run from the servers that a bound's prices open, for problems too large for prices of pairs.
 

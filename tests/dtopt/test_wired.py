@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from dtopt import generate
-from dtopt.price_dual import PriceDual
+from dtopt.price_dual import CLOSED, OPEN, PriceDual
 from dtopt.wired import listed, pair, settle, start_radius, wired_pairs
 from dtopt.wired_dual import wired_bound
+from solvers.exact.servers import ServerTree
+from solvers.exact.wired import TEMPERATURES, WiredDual
 from tests.oracle import brute_force
 from tests.tiny import SHARINGS, tiny_problem
 
@@ -50,7 +52,7 @@ def test_any_prices_settle_to_the_dense_value_whatever_is_listed(sharing):
             tried += 1
             prices = rng.exponential(10.0 ** rng.uniform(-6, 0), problem.n_users + 3 * problem.n_stations + 1)
             radius = start_radius(pairs, 1)
-            value, magnitude, server, reach = settle(pairs, prices, radius, dual.floor is not None)
+            value, magnitude, server, reach = settle(pairs, prices, radius, dual.floor is not None, dual.state)
             assert value == pytest.approx(dual.value(prices), abs=1e-12 * magnitude)
             assert server == pytest.approx(dual.priced(prices)[1], abs=1e-12 * magnitude)
             # Within the reach lies every pair that gains.
@@ -60,6 +62,41 @@ def test_any_prices_settle_to_the_dense_value_whatever_is_listed(sharing):
             kept[columns.user, np.repeat(np.arange(problem.n_stations), np.diff(columns.start))] = True
             assert (kept | ~gaining).all()
     assert tried >= 30
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_decided_servers_count_as_in_the_dense_dual(sharing):
+    rng = np.random.default_rng(4)
+    for problem in problems(sharing, 20):
+        wired = wired_bound(problem)
+        if not np.isfinite(wired.value):
+            continue
+        sparse, dense = WiredDual.of(wired), PriceDual.of(problem)
+        prices = rng.exponential(1e-3, problem.n_users + 3 * problem.n_stations + 1)
+        for server in rng.permutation(problem.n_stations).tolist():
+            state = int(rng.choice([OPEN, CLOSED]))
+            sparse, dense = sparse.decided(server, state), dense.decided(server, state)
+            if not np.isfinite(dense.cost).any(axis=1).all():
+                break
+            for of_one, of_other in zip(sparse.server_bounds(prices), dense.server_bounds(prices), strict=True):
+                assert of_one == pytest.approx(of_other, rel=1e-6, abs=1e-6)
+            assert sparse.ascend(wired.prices)[0] <= dense.ascend(wired.prices)[0] * (1 + 1e-3) + 1e-9
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_branching_never_cuts_the_optimum_off(sharing):
+    raised = 0
+    for problem in problems(sharing, 60):
+        best, _ = brute_force(problem)
+        wired = wired_bound(problem)
+        if best is None:
+            continue
+        cost = best - problem.constant_cost
+        tree = ServerTree(WiredDual.of(wired), (wired.value, wired.prices), TEMPERATURES)
+        tree.search(lambda cost=cost: cost * (1 + 1e-6), lambda: False, lambda *_: None, 50)
+        assert wired.value <= tree.bound <= cost * (1 + 1e-9)
+        raised += tree.bound > wired.value + 1e-4 * abs(cost)
+    assert raised >= 3
 
 
 @pytest.mark.parametrize("sharing", SHARINGS)

@@ -40,7 +40,7 @@ def test_small_problems_are_proven(kind, sharing):
     ("preset", "options", "methods"),
     [
         ("paper", {"users": 1000, "stations": 30}, ["local-search", "exact"]),
-        ("large", {"users": 3000, "stations": 100}, ["local-search"]),
+        ("large", {"users": 3000, "stations": 100}, ["local-search"] * 4),
         ("paper", {"kind": "migration", "users": 200, "stations": 10}, ["exact"]),
     ],
 )
