@@ -64,7 +64,7 @@ def test_slots_are_feasible_wherever_an_association_is(name: str) -> None:
 
 
 def test_no_policy_beats_the_clairvoyant_and_myopic_is_optimal_without_memory() -> None:
-    for seed in range(18):
+    for seed in range(102):
         sharing = SHARINGS[seed % 3]
         weight = (0.0, 0.3, 1.0)[seed // 3 % 3]
         scenario = moving(
@@ -72,6 +72,8 @@ def test_no_policy_beats_the_clairvoyant_and_myopic_is_optimal_without_memory() 
         )
         best = best_of_all(scenario)
         for name in BOUNDED:
+            if name == "myopic-exact" and seed >= 18:
+                continue  # it takes most of the time
             found = dtopt.simulate(scenario, name, **EXACT.get(name, {}))
             assert found.objective <= best + 1e-9 * abs(best), (seed, name)
             if weight == 0.0 and name == "myopic-exact":
