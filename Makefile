@@ -29,6 +29,8 @@ demo: $(INSTALLED)
 	@echo "the report with maps is $(OUT)/report.html"
 
 test: $(INSTALLED)
+	@# Each kernel is compiled once, not by both workers.
+	$(BIN)/python -m tests.warm
 	$(BIN)/pytest -n 2
 
 lint: $(INSTALLED)
