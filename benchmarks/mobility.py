@@ -122,11 +122,12 @@ def _plot(lines: dict[str, dict[str, list[tuple[float, Any]]]], path: Path) -> N
 
     figure, axes = pyplot.subplots(1, len(lines), figsize=(10, 4))
     for axis, (interaction, by_policy) in zip(axes, lines.items(), strict=True):
-        for name, points in by_policy.items():
+        for (name, points), mark in zip(by_policy.items(), "os^D", strict=True):
             x, y = [w for w, _ in points], [g.mean for _, g in points]
-            axis.errorbar(x, y, [g.half_width for _, g in points], label=name, marker="o", capsize=3)
+            axis.errorbar(x, y, [g.half_width for _, g in points], label=name, marker=mark, capsize=3)
         axis.axhline(0.0, color="grey", linewidth=1)
         axis.set_xscale("symlog", linthresh=0.1 if interaction == "construction" else 0.01)
+        axis.set_xlim(left=-0.02 if interaction == "construction" else -0.002)
         axis.set_title(interaction)
         axis.set_xlabel("migration_weight")
         axis.set_ylabel("utility over myopic-exact, %")
