@@ -116,7 +116,7 @@ def _search(run: Run, problem: Problem) -> None:
 def _bound_first(run: Run, problem: Placement) -> None:
     """Search for a first answer, then for the bound, then from the servers that the bound's prices open."""
     from dtopt.wired_dual import wired_bound
-    from solvers import local_search
+    from solvers import greedy, local_search
 
     left = run.seconds_left
     # The bound may take what it needs, but not what a first answer and a last search do.
@@ -124,6 +124,10 @@ def _bound_first(run: Run, problem: Placement) -> None:
     _hand_over(run, local_search.solve, min(part, FIRST_SECONDS * problem.n_users / max(left, 1e-9)))
     if run.settled or run.should_stop():
         return
+    # Where places or CPU are so scarce that shifts alone find no association, servers' prices do not either.
+    scarce = run.solution is None
+    if scarce:
+        greedy.begin(run)
     within = _Within(run, 1.0 - LAST_PART)
     wired = wired_bound(problem, within.over, quick=left < 2.0 * BOUND_SECONDS * problem.n_users)
     if wired is None:
@@ -135,13 +139,13 @@ def _bound_first(run: Run, problem: Placement) -> None:
     if run.should_stop() or not np.isfinite(wired.value):
         return
     enough = run.seconds_left / (TREE_SECONDS * problem.n_users * problem.n_stations)
-    if enough < 1.0:
-        local_search.search_from(run, problem, wired.server_value)
-    else:
-        _close_gap(run, problem, wired, SHORT_TURNS if enough < LONG else LONG_TURNS)
+    turns = ((1.0, 0.0),) if enough < 1.0 else SHORT_TURNS if enough < LONG else LONG_TURNS
+    _close_gap(run, problem, wired, turns, scarce)
 
 
-def _close_gap(run: Run, problem: Placement, wired: WiredBound, turns: tuple[tuple[float, float], ...]) -> None:
+def _close_gap(
+    run: Run, problem: Placement, wired: WiredBound, turns: tuple[tuple[float, float], ...], scarce: bool
+) -> None:
     """Search and branch on servers by turns: branching raises the bound, and its best node is where to search next."""
     from solvers import local_search
     from solvers.exact.servers import ServerTree
@@ -156,7 +160,10 @@ def _close_gap(run: Run, problem: Placement, wired: WiredBound, turns: tuple[tup
         return run.evaluation.objective * (1.0 - OPTIMALITY_GAP / 2) - problem.constant_cost
 
     for searching, branching in turns:
-        _hand_over(run, partial(local_search.solve_from, server_value=value), searching)
+        search = local_search.solve if scarce else partial(local_search.solve_from, server_value=value)
+        _hand_over(run, search, searching)
+        if run.settled or branching == 0.0:
+            continue
         within = _Within(run, branching)
 
         def over(within: _Within = within) -> bool:

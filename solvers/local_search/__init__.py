@@ -202,11 +202,13 @@ def _restart(problem: Placement, seed: int, seconds: float) -> tuple[IntArray | 
 
 def search_placement(run: Run, problem: Placement) -> None:
     """Search until the patience is over, or until the run stops: then small problems are begun anew now and then."""
-    from solvers.local_search.candidates import lists_of
+    from solvers.local_search.candidates import including, lists_of
     from solvers.local_search.driver import Search
     from solvers.local_search.server_sets import open_better, try_others
 
     lists = lists_of(problem)
+    if run.solution is not None:
+        lists = including(problem, lists, run.solution.association)
     patience = PATIENCE + PATIENCE_PER_SERVER * problem.n_stations
     run.details |= {"candidates": lists.instance.station.shape[1], "pairs": lists.instance.cost.size}
     limited = type(run.stop) is not Never
@@ -227,7 +229,7 @@ def search_placement(run: Run, problem: Placement) -> None:
         search = Search(lists, run.seed + 7919 * number)
         # First from prices and within what is feasible; later from marginal costs too, and through what is not.
         start = None
-        if number == 0 and run.solution is not None and search.knows(run.solution.association):
+        if number == 0 and run.solution is not None:
             start = run.solution.association
         elif number == 0 and search.small:
             # A first answer at once; prices take longer, and lead farther.
@@ -252,9 +254,16 @@ def search_placement(run: Run, problem: Placement) -> None:
         if search.oscillates and (number % 2 == 1 or not np.isfinite(search.best_cost) or problem.sharing == "fixed"):
             search.oscillate()
         if run.solution is None and not np.isfinite(search.best_cost):
-            _advance(run, search, int(REPAIRS * patience))
+            if search.small:
+                _advance(run, search, int(REPAIRS * patience))
             if run.solution is None:
-                _fall_back(run, search)
+                built = greedy.begin(run)
+                if built is not None:
+                    lists = including(problem, lists, built.association)
+                    search = Search(lists, run.seed)
+                    search.start(built.association)
+                elif not search.small:
+                    _advance(run, search, int(REPAIRS * patience))
         _advance(run, search, again if search.small else patience)
         if chosen and number == 0 and problem.sharing == "fixed" and lists.instance.cost.size <= QUICK_PAIRS:
             others = _branch(run, problem)[1:]
@@ -344,13 +353,6 @@ def _offer(run: Run, search: Search) -> None:
     best = run.evaluation.objective - run.problem.constant_cost if run.evaluation else np.inf  # type: ignore[attr-defined]
     if search.best_cost < best - 1e-12 * abs(best) if np.isfinite(best) else np.isfinite(search.best_cost):
         run.offer(search.best())
-
-
-def _fall_back(run: Run, search: Search) -> None:
-    """Ask `greedy` for a feasible association, and search on from that."""
-    first = greedy.begin(run)
-    if first is not None and search.knows(first.association):
-        search.start(first.association)
 
 
 def _search_migration(run: Run, problem: Migration) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +11,11 @@ from dtopt.channel import row_blocks
 from solvers.local_search.kernel import CLAMPED, EQUAL, FITTING, FIXED, LATE, LIMITED, OPTIMAL, PLAIN, Instance
 
 if TYPE_CHECKING:
-    from dtopt.arrays import FloatArray
+    from dtopt.arrays import FloatArray, IntArray
     from dtopt.problem import Placement
     from solvers.local_search.kernel import Integers
 
-__all__ = ["CANDIDATES", "DENSE_PAIRS", "Lists", "lists_of"]
+__all__ = ["CANDIDATES", "DENSE_PAIRS", "Lists", "including", "lists_of"]
 
 #: Up to so many pairs of user and server every user may be on every server.
 DENSE_PAIRS = 200_000
@@ -94,6 +94,25 @@ def lists_of(problem: Placement, width: int | None = None, *, compared: bool = T
         np.where(problem.server_allowed, stations.capacity, 0),
         users if near is not None else None,
     )
+
+
+def including(problem: Placement, lists: Lists, association: IntArray) -> Lists:
+    """Return lists that have every user's server of an association, in the place of the last where it was missing."""
+    instance = lists.instance
+    users = np.arange(problem.n_users) if lists.order is None else lists.order
+    servers = association[users]
+    rows = np.flatnonzero(~(instance.station == servers[:, None]).any(axis=1))
+    if rows.size == 0:
+        return lists
+    station, cost = instance.station.copy(), instance.cost.copy()
+    more = instance.more.copy()
+    # A list ends at its first -1.
+    last = np.minimum((station[rows] >= 0).sum(axis=1), station.shape[1] - 1)
+    station[rows, last] = servers[rows]
+    cost[rows], block = _pairs(problem, users[rows], station[rows], instance.kind)
+    if instance.kind != PLAIN:
+        more[rows] = block
+    return replace(lists, instance=instance._replace(station=station, cost=cost, more=more))
 
 
 def _nearest_stations(problem: Placement, width: int) -> Integers:

@@ -13,9 +13,9 @@ from dtopt.evaluation import evaluate
 from dtopt.result import Status
 from dtopt.solution import Solution
 from dtopt.stop import MaxIterations
-from solvers import local_search
+from solvers import greedy, local_search
 from solvers.local_search import kernel
-from solvers.local_search.candidates import lists_of
+from solvers.local_search.candidates import including, lists_of
 from solvers.local_search.descent import best_shift, best_swap, settle
 from solvers.local_search.driver import Search
 from solvers.local_search.moves import is_feasible, joining, leaving, shift, undo
@@ -281,3 +281,30 @@ def test_migrations_end_at_the_optimum_on_tiny_instances(sharing):
         assert result.objective <= best * (1 + 1e-9)
         found += result.objective == pytest.approx(best, rel=1e-9)
     assert found >= 8
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_lists_are_made_to_hold_an_association(sharing):
+    problem = dtopt.generate("tight-capacity", seed=2, users=30, stations=8, sharing=sharing)
+    rng = np.random.default_rng(0)
+    association = rng.integers(0, 8, 30)
+    short = lists_of(problem, 3)
+    assert not Search(short, 0).knows(association)
+    held = including(problem, short, association)
+    assert Search(held, 0).knows(association)
+    whole = lists_of(problem, 8).instance
+    users = np.arange(30) if held.order is None else held.order
+    for row, user in enumerate(users.tolist()):
+        for slot, server in enumerate(held.instance.station[row].tolist()):
+            at = whole.station[user].tolist().index(server)
+            assert held.instance.cost[row, slot] == whole.cost[user, at]
+            assert whole.more.size == 0 or held.instance.more[row, slot] == whole.more[user, at]
+
+
+@pytest.mark.slow
+def test_large_scarce_problems_are_found_feasible_where_greedy_does():
+    problem = dtopt.generate("tight-capacity", seed=5, users=2100, stations=100)
+    first = greedy.solve(problem)
+    for name in ("local-search", "auto"):
+        result = dtopt.solve(problem, name, time_limit=5)
+        assert result.objective <= first.objective
