@@ -147,9 +147,9 @@ def times(args: argparse.Namespace) -> None:
             ticks.append(time.process_time())
             order = np.argsort(-openness, kind="stable")
             decoder = Decoder(lists)
-            count, flips = effort(decoder)
-            doubtful = np.argsort(np.abs(openness), kind="stable")[:flips]
-            decode_sets(run, decoder, fitted(likely_sets(openness, count), order, lists, m), priced, doubtful)
+            count, flips, exchanges = effort(decoder)
+            chosen = fitted(likely_sets(openness, count), order, lists, m)
+            decode_sets(run, decoder, chosen, priced, openness, flips, exchanges)
             ticks.append(time.process_time())
             whole = dtopt.solve(replace(problem), "policy").cpu_s
             parts.append([*np.diff(ticks), ticks[-1] - ticks[0], whole])

@@ -57,7 +57,7 @@ def solve(
         See `dtopt.solve`.
     sets : int, optional
         Likeliest sets of open servers that are decoded; the best association is kept. Where not given: up to 8, fewer
-        the larger the instance, and with many servers the doubtful ones are also tried the other way one by one.
+        the larger the instance; with many servers the doubtful ones are also tried the other way, and exchanged.
     samples : int
         Sets drawn at random besides, by the chances that the network gives to servers.
     weights : path, optional
@@ -164,13 +164,12 @@ def _decide(run: Run, problem: Placement, network: Weights, sets: int | None, sa
     openness, priced = forward(network, Graph.of(lists))
     decoder = Decoder(lists)
     order = np.argsort(-np.where(lists.capacity > 0, openness, -np.inf), kind="stable")
-    usual, flips = effort(decoder)
-    chosen = likely_sets(openness, usual if sets is None else sets)
+    usual, flips, exchanges = effort(decoder) if sets is None else (sets, 0, 0)
+    chosen = likely_sets(openness, usual)
     if samples > 0:
         chosen = np.concatenate([chosen, drawn_sets(openness, samples, run.seed)])
     chosen = fitted(chosen, order, lists, problem.max_open)
-    doubtful = np.argsort(np.abs(openness), kind="stable")[: flips if sets is None else 0]
-    best, cost = decode_sets(run, decoder, chosen, priced, doubtful)
+    best, cost = decode_sets(run, decoder, chosen, priced, openness, flips, exchanges)
     if not np.isfinite(cost):
         # Perhaps too few servers: the next likeliest are opened too, in steps that grow.
         first, most = int(chosen[0].sum()), min(problem.max_open, order.size)

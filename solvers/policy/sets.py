@@ -19,8 +19,9 @@ __all__ = ["SETS", "decode_sets", "drawn_sets", "effort", "fitted", "likely_sets
 #: Likeliest sets that are decoded; and fewer, so that their pairs of user and server are about so many in all, or so
 #: many where CPU must fit, as that takes longest.
 SETS, PAIRS, FIT_PAIRS = 8, 100_000, 4_000
-#: Twice as many servers as there are beyond the first few are tried the other way (at most all), up to so many pairs.
-FEW_SERVERS, FLIP_PAIRS = 10, 5_000_000
+#: Twice as many servers as there are beyond the first few are tried the other way (at most all); with many servers
+#: fewer, and then some exchanges of one for another for each server beyond `MANY_SERVERS`, up to so many pairs in all.
+FEW_SERVERS, MANY_SERVERS, EXCHANGES, FLIP_PAIRS = 10, 50, 3, 16_000_000
 #: With more users than this no server is tried the other way.
 FLIP_USERS = 1000
 #: Of more sets than this only so many are decoded in full, those that are best after a few sweeps.
@@ -29,14 +30,16 @@ FULLY, ROUGH = 2, 3
 TOGETHER = 16
 
 
-def effort(decoder: Decoder) -> tuple[int, int]:
-    """Return how many of the likeliest sets are decoded, and how many doubtful servers are tried the other way."""
+def effort(decoder: Decoder) -> tuple[int, int, int]:
+    """Return how many likely sets are decoded, doubtful servers tried the other way, and exchanges of them tried."""
     pairs = max(decoder.lists.instance.cost.size, 1)
     sets = int(np.clip((FIT_PAIRS if decoder.fits else PAIRS) // pairs, 1, SETS))
     n, m = decoder.lists.instance.sizes.shape[0], decoder.lists.cpu.size
     if decoder.fits or n > FLIP_USERS:
-        return sets, 0
-    return sets, int(np.clip(FLIP_PAIRS // pairs, 0, 2 * max(m - FEW_SERVERS, 0)))
+        return sets, 0, 0
+    most = FLIP_PAIRS // pairs
+    exchanges = min(EXCHANGES * max(m - MANY_SERVERS, 0), most * EXCHANGES // (EXCHANGES + 1))
+    return sets, int(np.clip(most - exchanges, 0, min(2 * max(m - FEW_SERVERS, 0), m))), exchanges
 
 
 def likely_sets(openness: Floats32, count: int) -> BoolArray:
@@ -95,15 +98,20 @@ def fitted(sets: BoolArray, order: IntArray, lists: Lists, most: int) -> BoolArr
 
 
 def decode_sets(
-    run: Run, decoder: Decoder, sets: BoolArray, priced: Floats32, doubtful: IntArray | None = None
+    run: Run,
+    decoder: Decoder,
+    sets: BoolArray,
+    priced: Floats32,
+    openness: Floats32 | None = None,
+    flips: int = 0,
+    exchanges: int = 0,
 ) -> tuple[IntArray | None, float]:
     """Return the best of the associations that sets lead to, and its cost: infinite where none is feasible.
 
-    Users only shift at first, and the best few sets are decoded in full. Where servers are `doubtful`, the best set is
-    first changed by one of them at a time, in this order, whenever that lowers the cost.
+    Users only shift at first, and the best few sets are decoded in full. By `openness`, the best set is first changed
+    by one of the servers in doubt at a time, then by exchanges of two, whenever that lowers the cost.
     """
-    flips = np.zeros(0, dtype=np.int64) if doubtful is None else doubtful
-    if (sets.shape[0] > FULLY or flips.size) and not decoder.fits:
+    if (sets.shape[0] > FULLY or flips or exchanges) and not decoder.fits:
         rough = np.full(sets.shape[0], np.inf)
         for first in range(0, sets.shape[0], TOGETHER):
             some = slice(first, first + TOGETHER)
@@ -113,19 +121,13 @@ def decode_sets(
         run.iterations += sets.shape[0]
         order = np.argsort(rough, kind="stable")
         sets = sets[order[:FULLY]]
-        least = float(rough[order[0]])
-        for server in flips.tolist():
-            if run.should_stop():
-                break
-            other = sets[0].copy()
-            other[server] ^= True
-            if not other.any():
-                continue
-            found = float(decoder.decode(other[None], priced, sweeps=ROUGH, swaps=False)[0][0])
-            run.iterations += 1
-            if found < least * (1.0 - 1e-9):
-                least = found
-                sets = np.concatenate([other[None], sets[: FULLY - 1]])
+        if openness is not None:
+            least = float(rough[order[0]])
+            singles = np.argsort(np.abs(openness), kind="stable")[:flips, None]
+            sets, least = _changed(run, decoder, sets, least, singles, priced, flips)
+            if exchanges:
+                pairs = _exchanges(sets[0], openness, int(np.ceil(np.sqrt(2 * exchanges))))
+                sets, _ = _changed(run, decoder, sets, least, pairs, priced, exchanges)
     best, least = None, np.inf
     for row in range(sets.shape[0]):
         cost, slots = decoder.decode(sets[row : row + 1], priced)
@@ -135,3 +137,34 @@ def decode_sets(
         if run.should_stop():
             break
     return best, least
+
+
+def _exchanges(chosen: BoolArray, openness: Floats32, width: int) -> IntArray:
+    """Return exchanges of an open for a closed server, those least against the odds first, shape (<= w², 2)."""
+    is_open, closed = np.flatnonzero(chosen), np.flatnonzero(~chosen)
+    is_open = is_open[np.argsort(openness[is_open], kind="stable")[:width]]
+    closed = closed[np.argsort(-openness[closed], kind="stable")[:width]]
+    order = np.argsort(openness[is_open][:, None] - openness[closed], axis=None, kind="stable")
+    return np.stack([np.repeat(is_open, closed.size)[order], np.tile(closed, is_open.size)[order]], axis=1)
+
+
+def _changed(
+    run: Run, decoder: Decoder, sets: BoolArray, least: float, changes: IntArray, priced: Floats32, most: int
+) -> tuple[BoolArray, float]:
+    """Try `most` changes of the first set in turn, kept if they lower the cost; return sets and the least cost."""
+    before, tried = sets[0].copy(), 0
+    for servers in changes:
+        if tried >= most or run.should_stop():
+            break
+        other = sets[0].copy()
+        other[servers] ^= True
+        # An exchange of a server that an earlier one has changed is another kind of change.
+        if not other.any() or (servers.size > 1 and (sets[0, servers] != before[servers]).any()):
+            continue
+        found = float(decoder.decode(other[None], priced, sweeps=ROUGH, swaps=False)[0][0])
+        run.iterations += 1
+        tried += 1
+        if found < least * (1.0 - 1e-9):
+            least = found
+            sets = np.concatenate([other[None], sets[: FULLY - 1]])
+    return sets, least
