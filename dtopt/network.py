@@ -13,6 +13,7 @@ from dtopt.errors import InputError
 
 if TYPE_CHECKING:
     from dtopt.channel import Channel
+    from dtopt.geography import Projection
 
 __all__ = ["BaseStations", "Network", "Users"]
 
@@ -155,6 +156,8 @@ class Network:
         φ of (5) and (7), s/(bit·m).
     wired_passes : {1, 2}
         How often the wired latency counts in the construction latency: (10) as printed adds it twice.
+    origin : Projection, optional
+        Where on earth (0, 0) is, for maps; not part of the content.
 
     Raises
     ------
@@ -170,6 +173,7 @@ class Network:
     cycles_per_bit: float = 1.0
     backhaul_s_per_bit_m: float = 0.0
     wired_passes: int = 1
+    origin: Projection | None = None
 
     def __post_init__(self) -> None:
         _set(self, "bandwidth_hz", number(self.bandwidth_hz, "radio.bandwidth_hz", minimum=0.0, exclusive=True))

@@ -11,6 +11,7 @@ import numpy as np
 from dtopt.arrays import UNLIMITED, FloatArray
 from dtopt.channel import CandidateGains, Channel, GainMatrix, ModelledChannel
 from dtopt.errors import InputError
+from dtopt.geography import Projection
 from dtopt.io import schema
 from dtopt.io.files import load_json, load_npz, save_json, save_npz
 from dtopt.network import BaseStations, Network, Users
@@ -171,6 +172,7 @@ def _build(settings: schema.Settings, arrays: Arrays) -> Problem:
         settings.compute.cycles_per_bit,
         settings.backhaul.s_per_bit_m,
         settings.backhaul.wired_passes,
+        None if settings.origin is None else Projection(settings.origin.latitude, settings.origin.longitude),
     )
     common: dict[str, Any] = {
         "network": network,
@@ -313,6 +315,8 @@ def _settings(problem: Problem) -> dict[str, Any]:
         "compute": {"cycles_per_bit": network.cycles_per_bit},
         "backhaul": {"s_per_bit_m": network.backhaul_s_per_bit_m, "wired_passes": network.wired_passes},
     }
+    if network.origin is not None:
+        document["origin"] = asdict(network.origin)
     if isinstance(problem, Placement):
         document["objective"] = problem.objective
         document["max_servers"] = problem.max_servers
