@@ -76,6 +76,6 @@ def draw(problem: Problem, solution: Solution | None = None, *, ax: Axes | None 
         colour = station_colour[is_open].tolist()
         ax.scatter(*stations[is_open].T, s=150, marker="^", c=colour, edgecolors="k", label="twin servers", zorder=4)
     ax.set(xlabel="east, m", ylabel="north, m", title=problem.name or problem.kind)
-    ax.set_aspect("equal", adjustable="datalim")
+    ax.set_aspect("equal")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=3, frameon=False)
     return ax

@@ -177,7 +177,9 @@ class Network:
 
     def __post_init__(self) -> None:
         _set(self, "bandwidth_hz", number(self.bandwidth_hz, "radio.bandwidth_hz", minimum=0.0, exclusive=True))
-        _set(self, "noise_dbm_per_hz", number(self.noise_dbm_per_hz, "radio.noise_dbm_per_hz"))
+        # Far beyond any receiver, and within what a float can hold in watts.
+        noise = number(self.noise_dbm_per_hz, "radio.noise_dbm_per_hz", minimum=-500.0, maximum=500.0)
+        _set(self, "noise_dbm_per_hz", noise)
         _set(self, "cycles_per_bit", number(self.cycles_per_bit, "compute.cycles_per_bit", minimum=0.0))
         _set(self, "backhaul_s_per_bit_m", number(self.backhaul_s_per_bit_m, "backhaul.s_per_bit_m", minimum=0.0))
         if self.wired_passes not in (1, 2):

@@ -115,7 +115,10 @@ def _keep(arrays: Arrays, name: str, value: Sequence[Any] | None) -> None:
         for i, row in enumerate(value):
             if len(row) != width:
                 raise InputError(f"has {len(row)} entries, the rows before have {width}", where=f"{name}[{i}]")
-    arrays[name] = np.array(value, dtype=np.int64 if _NPZ_ARRAYS[name] == "i" else np.float64)
+    try:
+        arrays[name] = np.array(value, dtype=np.int64 if _NPZ_ARRAYS[name] == "i" else np.float64)
+    except OverflowError:
+        raise InputError("holds a number that is too large", where=name) from None
 
 
 def _rows_to_arrays(rows: Sequence[schema.User] | Sequence[schema.Station], owner: str) -> Arrays:

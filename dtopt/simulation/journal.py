@@ -138,7 +138,7 @@ class Journal:
 
 
 def _entry(document: dict[str, Any], slot: int) -> Entry:
-    with suppress(KeyError, TypeError, ValueError):
+    with suppress(KeyError, TypeError, ValueError, OverflowError):
         if document["slot"] == slot:
             servers = document["servers"]
             return Entry(
