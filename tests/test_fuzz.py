@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +19,7 @@ from tests.fuzzing import attack, targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.fuzzing import Target
 

@@ -39,7 +39,7 @@ def train(
     from dtopt.cli.common import progress, writable
     from dtopt.cli.common import settings as settings_of
     from dtopt.errors import InputError
-    from dtopt.io.files import load_json
+    from dtopt.io.files import load_json, write_text
 
     trainers = _trainers()
     if show_list:
@@ -71,7 +71,7 @@ def train(
     made = validated(trainer.Config, settings)
     if not resume:
         folder.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(settings, indent=1) + "\n")
+        write_text(json.dumps(settings, indent=1) + "\n", kept)
     with progress() as bar:
         task = bar.add_task(method, total=None)
 

@@ -129,7 +129,8 @@ def save_json(document: Mapping[str, Any], path: Path) -> None:
 
 def write_text(text: str, path: Path) -> None:
     """Write a text as UTF-8; an existing file is replaced in one step or not at all."""
-    _atomically(path, lambda stream: stream.write(text.encode()))
+    # Names from a file system may hold bytes that are no text.
+    _atomically(path, lambda stream: stream.write(text.encode(errors="backslashreplace")))
 
 
 def save_npz(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> None:
