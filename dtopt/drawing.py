@@ -68,13 +68,31 @@ def draw(problem: Problem, solution: Solution | None = None, *, ax: Axes | None 
         ax.add_collection(
             LineCollection(list(segments), colors=user_colour[placed].tolist(), linewidths=0.6, alpha=0.5)
         )
-    ax.scatter(*users.T, s=12, c=user_colour.tolist(), linewidths=0, label="users", zorder=2)
+    ax.scatter(users[:, 0], users[:, 1], s=12, c=user_colour.tolist(), linewidths=0, label="users", zorder=2)
     if (~is_open).any():
         label = "stations" if solution is None else "stations without twins"
-        ax.scatter(*stations[~is_open].T, s=70, marker="^", facecolors="none", edgecolors=CLOSED, label=label, zorder=3)
+        ax.scatter(
+            stations[~is_open, 0],
+            stations[~is_open, 1],
+            s=70,
+            marker="^",
+            facecolors="none",
+            edgecolors=CLOSED,
+            label=label,
+            zorder=3,
+        )
     if is_open.any():
         colour = station_colour[is_open].tolist()
-        ax.scatter(*stations[is_open].T, s=150, marker="^", c=colour, edgecolors="k", label="twin servers", zorder=4)
+        ax.scatter(
+            stations[is_open, 0],
+            stations[is_open, 1],
+            s=150,
+            marker="^",
+            c=colour,
+            edgecolors="k",
+            label="twin servers",
+            zorder=4,
+        )
     ax.set(xlabel="east, m", ylabel="north, m", title=problem.name or problem.kind)
     ax.set_aspect("equal")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=3, frameon=False)

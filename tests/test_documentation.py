@@ -47,10 +47,6 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
-def _snippets(body: str) -> str:
-    return re.sub(r'^--8<-- "([^"]+)"$', lambda m: (ROOT / m[1]).read_text(), body, flags=re.MULTILINE)
-
-
 def _shell(body: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Run lines of `dtopt` in this process, which has everything loaded, and all others in a shell."""
     for line in body.replace("\\\n", " ").splitlines():
@@ -75,6 +71,13 @@ def test_blocks_say_what_they_are() -> None:
             assert not (block.language == "" and looks), f"{where}: commands are to be marked sh"
 
 
+def test_the_plug_in_that_is_shown_is_the_one_that_is_tested() -> None:
+    shown = {b.title: b.body for b in blocks(ROOT / "docs" / "howto" / "plugin.md") if b.title}
+    assert set(shown) == {"dtopt_random_descent/__init__.py", "pyproject.toml"}
+    for name, body in shown.items():
+        assert body == (ROOT / "examples" / "plugin" / name).read_text()
+
+
 @pytest.mark.parametrize(
     "page",
     [p for p in PAGES if any(b.language in RUN and not b.reason for b in blocks(p))],
@@ -90,9 +93,9 @@ def test_code_runs(
         if block.reason:
             continue
         if block.title and block.language in FILES:
-            Path(block.title).write_text(_snippets(block.body))
+            Path(block.title).write_text(block.body)
         elif block.language == "python":
-            exec(compile("\n" * block.line + _snippets(block.body), str(page), "exec"), names)
+            exec(compile("\n" * block.line + block.body, str(page), "exec"), names)
         elif block.language == "sh":
             try:
                 _shell(block.body, capsys, monkeypatch)

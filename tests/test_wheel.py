@@ -61,7 +61,7 @@ def test_the_wheel_of_the_sdist_works_in_an_empty_environment(tmp_path: Path) ->
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python, "install", "-q"]
     subprocess.run([*pip, "--no-deps", "--no-index", wheel], check=True)
     libraries = next((fresh / "lib").glob("python*/site-packages"))
-    # The libraries are those of this environment; its editable dtopt is not among them, since a .pth within is not read.
+    # The libraries are those of this environment, without its editable dtopt: a .pth file within is not read.
     (libraries / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
     told = subprocess.run([python, "-c", USE], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr

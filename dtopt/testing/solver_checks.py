@@ -370,8 +370,8 @@ CHECKS: tuple[Callable[[_Subject], None], ...] = (
 
 def _random_states() -> dict[str, object]:
     """Return the states of the global generators; that of torch only where torch is loaded."""
-    name, key, *rest = np.random.get_state()  # type: ignore[misc] # noqa: NPY002
-    states: dict[str, object] = {"random": random.getstate(), "numpy": (name, bytes(key), *rest)}
+    state: Any = np.random.get_state()  # noqa: NPY002
+    states: dict[str, object] = {"random": random.getstate(), "numpy": (state[0], state[1].tobytes(), *state[2:])}
     torch = sys.modules.get("torch")
     if torch is not None:
         states["torch"] = bytes(torch.get_rng_state().numpy())

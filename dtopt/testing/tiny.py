@@ -64,13 +64,13 @@ def tiny_problem(
             previous=rng.integers(-1, m, n),
             servers=allowed,
             beta=float(rng.uniform(0.2, 0.8)),
-            interaction=str(rng.choice(["update", "construction"])),
+            interaction=str(rng.choice(["update", "construction"])),  # type: ignore[arg-type]
             migration_weight=float(rng.choice([0.0, 1.0])),
             **common,
         )
     return Placement(
         network,
-        objective=objective,
+        objective=objective,  # type: ignore[arg-type] # the type checks it
         server_cost=float(rng.uniform(0, 0.1)),
         latency_weight=float(rng.uniform(0.5, 2)),
         cost_weight=float(rng.uniform(0, 1)),

@@ -318,7 +318,8 @@ def _placed(
         return trace.projected(_projection(origin))
     if trace.degrees and preset == "melbourne":
         return trace.projected(read_points(data_directory(options.get("data")) / STATIONS_FILE).south_west())
-    trace = trace.projected(Projection(*trace.position.mean(axis=0).tolist()))
+    if trace.degrees:
+        trace = trace.projected(Projection(*trace.position.mean(axis=0).tolist()))
     shift = area.centre - Area.around(trace.position).centre
     return trace.shifted(x_m=float(shift[0]), y_m=float(shift[1]))
 
