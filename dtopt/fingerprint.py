@@ -9,8 +9,8 @@ import numpy as np
 
 __all__ = ["fingerprint"]
 
-#: Labels for people: renaming a station does not make old solutions strangers.
-_LABELS = frozenset({"name", "names"})
+#: Labels for people: renaming a station, or saying where on earth it is, does not make old solutions strangers.
+_LABELS = frozenset({"name", "names", "origin"})
 
 
 def fingerprint(value: object) -> str:

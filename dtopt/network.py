@@ -13,6 +13,7 @@ from dtopt.errors import InputError
 
 if TYPE_CHECKING:
     from dtopt.channel import Channel
+    from dtopt.geography import Projection
 
 __all__ = ["BaseStations", "Network", "Users"]
 
@@ -155,6 +156,8 @@ class Network:
         φ of (5) and (7), s/(bit·m).
     wired_passes : {1, 2}
         How often the wired latency counts in the construction latency: (10) as printed adds it twice.
+    origin : Projection, optional
+        Where on earth (0, 0) is, for maps; not part of the content.
 
     Raises
     ------
@@ -170,10 +173,13 @@ class Network:
     cycles_per_bit: float = 1.0
     backhaul_s_per_bit_m: float = 0.0
     wired_passes: int = 1
+    origin: Projection | None = None
 
     def __post_init__(self) -> None:
         _set(self, "bandwidth_hz", number(self.bandwidth_hz, "radio.bandwidth_hz", minimum=0.0, exclusive=True))
-        _set(self, "noise_dbm_per_hz", number(self.noise_dbm_per_hz, "radio.noise_dbm_per_hz"))
+        # Far beyond any receiver, and within what a float can hold in watts.
+        noise = number(self.noise_dbm_per_hz, "radio.noise_dbm_per_hz", minimum=-500.0, maximum=500.0)
+        _set(self, "noise_dbm_per_hz", noise)
         _set(self, "cycles_per_bit", number(self.cycles_per_bit, "compute.cycles_per_bit", minimum=0.0))
         _set(self, "backhaul_s_per_bit_m", number(self.backhaul_s_per_bit_m, "backhaul.s_per_bit_m", minimum=0.0))
         if self.wired_passes not in (1, 2):

@@ -91,6 +91,11 @@ class Problem(ABC):
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
+    def _repr_html_(self) -> str:
+        from dtopt.notebook import problem_html
+
+        return problem_html(self)
+
     # --- sizes and data -------------------------------------------------------------------------------------------
 
     @property

@@ -176,8 +176,8 @@ class Propagation:
             raise InputError(
                 f"unknown kind {self.fading!r}", where="channel.fading", mend=f"one of {', '.join(get_args(Fading))}"
             )
-        number(self.carrier_ghz, "channel.carrier_ghz", minimum=0.0, exclusive=True)
-        number(self.rician_k_db, "channel.rician_k_db")
+        number(self.carrier_ghz, "channel.carrier_ghz", minimum=0.0, maximum=1e6, exclusive=True)
+        number(self.rician_k_db, "channel.rician_k_db", minimum=-500.0, maximum=500.0)
 
     def gain(self, distance_m: FloatArray, user: IntArray, station: IntArray) -> FloatArray:
         """Return the channel power gains h_ij of pairs (linear, no unit).

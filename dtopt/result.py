@@ -5,12 +5,22 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dtopt.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from os import PathLike
+
+    import pandas as pd
+    from matplotlib.axes import Axes
 
     from dtopt.evaluation import Evaluation
+    from dtopt.problem import Problem
     from dtopt.solution import Solution
 
 __all__ = ["Incumbent", "Result", "Status", "relative_gap"]
@@ -77,6 +87,8 @@ class Result:
         One line for people: why it is infeasible, what stopped it.
     details : mapping
         What the solver wants to tell beyond that; JSON-able.
+    problem : Problem, optional
+        What was solved, for drawings and tables; left out where a result is pickled.
     """
 
     solver: str
@@ -95,6 +107,7 @@ class Result:
     message: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+    problem: Problem | None = field(default=None, repr=False)
 
     @property
     def objective(self) -> float | None:
@@ -134,6 +147,115 @@ class Result:
             "versions": dict(self.versions),
             "details": dict(self.details),
         }
+
+    def to_frame(self, problem: Problem | None = None) -> pd.DataFrame:
+        """Return a table with a row for each user.
+
+        Columns: user, name, x_m, y_m, access_station, server (−1 for none), latency_s, deadline_s, cpu_share_hz.
+
+        Parameters
+        ----------
+        problem : Problem, optional
+            Only for a result that has lost it, as after a pickle.
+
+        Raises
+        ------
+        InputError
+            If there is no solution, or the problem is missing or another one.
+        """
+        import pandas as pd
+
+        problem, solution = self._solved(problem)
+        users = problem.network.users
+        judged = self.evaluation
+        missing = np.full((problem.n_users, 2), np.nan)
+        x, y = (missing if users.position_m is None else users.position_m).T
+        return pd.DataFrame(
+            {
+                "user": np.arange(problem.n_users),
+                "name": [users.name(i) for i in range(problem.n_users)],
+                "x_m": x,
+                "y_m": y,
+                "access_station": problem.network.access_station,
+                "server": solution.association,
+                "latency_s": np.nan if judged is None else judged.latency_s,
+                "deadline_s": users.deadline_s,
+                "cpu_share_hz": np.nan if judged is None else judged.cpu_share_hz,
+            }
+        )
+
+    def to_geojson(
+        self,
+        path: str | PathLike[str] | None = None,
+        *,
+        origin: tuple[float, float] | None = None,
+        problem: Problem | None = None,
+    ) -> dict[str, Any]:
+        """Return the solution as a GeoJSON FeatureCollection, and write it where a path is given.
+
+        See `dtopt.geojson.feature_collection`, which says what an instance without a place on earth becomes.
+
+        Parameters
+        ----------
+        path : path, optional
+        origin : tuple of float, optional
+            Latitude and longitude of the point (0, 0).
+        problem : Problem, optional
+            Only for a result that has lost it, as after a pickle.
+
+        Raises
+        ------
+        InputError
+            If there is no solution, positions are missing, or the file cannot be written.
+        """
+        from dtopt.geojson import feature_collection, write_geojson
+
+        collection = feature_collection(*self._solved(problem), origin=origin)
+        if path is not None:
+            write_geojson(collection, Path(path))
+        return collection
+
+    def plot(self, problem: Problem | None = None, *, ax: Axes | None = None, links: bool = True) -> Axes:
+        """Draw the solution on a map and return the Matplotlib axes; see `dtopt.drawing.draw`.
+
+        Parameters
+        ----------
+        problem : Problem, optional
+            Only for a result that has lost it, as after a pickle.
+        ax : Axes, optional
+            Where to draw; a new figure where not given.
+        links : bool
+            Whether each user is joined to its server.
+
+        Raises
+        ------
+        InputError
+            If there is no solution, or positions are missing.
+        """
+        from dtopt.drawing import draw
+
+        problem, solution = self._solved(problem)
+        return draw(problem, solution, ax=ax, links=links)
+
+    def _solved(self, problem: Problem | None) -> tuple[Problem, Solution]:
+        """Return problem and solution, checked to belong together."""
+        problem = self.problem if problem is None else problem
+        if problem is None:
+            raise InputError("is missing", where="problem", mend="give the problem that was solved")
+        if problem.content_hash != self.problem_hash:
+            raise InputError("is another one than was solved", where="problem")
+        if self.solution is None:
+            raise InputError(f"{self.solver} found no solution: {self.message or self.status}", where="result")
+        return problem, self.solution
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Results travel between processes and into files; the problem is large and known at both ends.
+        return {**self.__dict__, "problem": None}
+
+    def _repr_html_(self) -> str:
+        from dtopt.notebook import result_html
+
+        return result_html(self)
 
     def __str__(self) -> str:
         lines = [f"{self.problem_name or self.problem_kind}: {self.status} by {self.solver} in {self.wall_s:.3g} s"]

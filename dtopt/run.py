@@ -244,6 +244,7 @@ class Run:
             message=self._message,
             versions=versions(*self._libraries),
             details=self.details,
+            problem=self.problem,
         )
 
     def _better(self, objective: float) -> bool:

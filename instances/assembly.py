@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.channel import Channel
+    from dtopt.geography import Projection
     from dtopt.problem import Objective, Problem, Sharing
 
 __all__ = [
@@ -141,6 +142,8 @@ class Scene:
     server_cost : float, optional
         ϕ; `constants.ALL_SERVERS_COST` / M where not given.
     backhaul_s_per_bit_m : float
+    origin : Projection, optional
+        Where on earth (0, 0) is.
     user_names, station_names : tuple of str, optional
     given_deadline_s, tx_power_w : ndarray, shape (N,), optional
         Deadlines and powers that come with the data.
@@ -160,6 +163,7 @@ class Scene:
     deadlines: Deadlines | None = Deadlines()
     server_cost: float | None = None
     backhaul_s_per_bit_m: float = constants.BACKHAUL_S_PER_BIT_M
+    origin: Projection | None = None
     user_names: tuple[str, ...] | None = None
     station_names: tuple[str, ...] | None = None
     given_deadline_s: FloatArray | None = None
@@ -175,6 +179,7 @@ class Scene:
             self.channel(position),
             bandwidth_hz=constants.BANDWIDTH_HZ,
             noise_dbm_per_hz=constants.NOISE_DBM_PER_HZ,
+            origin=self.origin,
             cycles_per_bit=constants.CYCLES_PER_BIT,
             backhaul_s_per_bit_m=self.backhaul_s_per_bit_m,
         )

@@ -8,10 +8,11 @@ import numpy as np
 
 from dtopt.channel import ModelledChannel
 from dtopt.errors import InputError
+from dtopt.geography import Projection
 from dtopt.propagation import Propagation
 from instances import constants, layout
 from instances.assembly import Scene, assemble, count, draw_twins, fair_capacity, streams
-from instances.tables import Points, Projection, parse_columns, parse_rectangle, read_points
+from instances.tables import Points, parse_columns, parse_rectangle, read_points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -162,6 +163,7 @@ def from_points(
         channel=lambda _: model,
         given_deadline_s=users.values.get("deadline_s"),
         tx_power_w=users.values.get("tx_power_w"),
+        origin=projection if stations.degrees else None,
         user_names=_unique(users.names),
         station_names=_unique(stations.names),
     )

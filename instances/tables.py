@@ -2,9 +2,7 @@
 
 >>> stations = read_points("sites.csv", columns={"latitude": "LAT", "longitude": "LON", "name": "SITE_ID"})
 
-Degrees are projected to metres on a plane that touches the WGS 84 ellipsoid at an origin: x = N(φ0) cos φ0 Δλ and
-y = R(φ0) Δφ, N and R its radii of curvature. Within 10 km of the origin and 60° of the equator, distances are off by
-less than 0.3 %; that is far below what path-loss models promise.
+Degrees are projected to metres by `dtopt.geography.Projection`.
 """
 
 from __future__ import annotations
@@ -17,16 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.errors import InputError
+from dtopt.geography import Projection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dtopt.arrays import BoolArray, FloatArray, IntArray
 
-__all__ = ["Points", "Projection", "Rectangle", "parse_columns", "parse_rectangle", "read_points"]
-
-#: Equatorial radius, m, and squared eccentricity of WGS 84.
-WGS84_RADIUS_M, WGS84_ECCENTRICITY2 = 6_378_137.0, 6.694_379_990_14e-3
+__all__ = ["Points", "Rectangle", "parse_columns", "parse_rectangle", "read_points"]
 
 #: Headings recognised without a mapping, in lower case.
 HEADINGS = {
@@ -38,29 +34,6 @@ HEADINGS = {
 }
 
 Rectangle = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class Projection:
-    """From degrees to metres around an origin; see the module.
-
-    Parameters
-    ----------
-    latitude, longitude : float
-        The origin, degrees, which becomes (0, 0).
-    """
-
-    latitude: float
-    longitude: float
-
-    def to_metres(self, latitude: FloatArray, longitude: FloatArray) -> FloatArray:
-        """Return positions east and north of the origin, shape (n, 2), m."""
-        phi = np.radians(self.latitude)
-        bend = 1.0 - WGS84_ECCENTRICITY2 * np.sin(phi) ** 2
-        across = WGS84_RADIUS_M / np.sqrt(bend) * np.cos(phi)
-        along = WGS84_RADIUS_M * (1.0 - WGS84_ECCENTRICITY2) / bend**1.5
-        east = (longitude - self.longitude + 180.0) % 360.0 - 180.0
-        return np.column_stack([across * np.radians(east), along * np.radians(latitude - self.latitude)])
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dtopt.errors import InputError
+from dtopt.io.files import write_text
 from dtopt.simulation import make_policy, simulate
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ def clairvoyant_bounds(
             value = float(clairvoyant.clairvoyant_bound(scenario, time_limit=time_limit).bound)
             if math.isfinite(value) and cache is not None:
                 known[scenario.content_hash] = value
-                cache.write_text(json.dumps(known, indent=1), encoding="utf-8")
+                write_text(json.dumps(known, indent=1), cache)
         found.append(value if math.isfinite(value) else None)
         if on_bound:
             on_bound(number)

@@ -17,7 +17,7 @@ import numpy as np
 from dtopt.conflicts import Conflict, Limits, needed_kinds
 from dtopt.feasibility import check_counts, competing, priced_conflict, served
 from dtopt.solution import UNASSIGNED
-from solvers.highs import quiet_highs
+from solvers.highs import HighsRun, quiet_highs
 
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
@@ -244,7 +244,7 @@ def _solve(limits: Limits, seconds: float) -> tuple[Answer, IntArray]:
     lower: FloatArray = np.zeros(columns)
     if not limited:
         lower[is_open] = 1.0
-    highs = quiet_highs(time_limit=seconds, mip_feasibility_tolerance=FEASIBILITY)
+    highs = quiet_highs(mip_feasibility_tolerance=FEASIBILITY)
     highs.setOptionValue("primal_feasibility_tolerance", FEASIBILITY)
     highs.addVars(columns, lower, np.ones(columns))
     whole: BoolArray = np.ones(columns, dtype=bool)
@@ -252,7 +252,10 @@ def _solve(limits: Limits, seconds: float) -> tuple[Answer, IntArray]:
     kinds = np.full(int(whole.sum()), highspy.HighsVarType.kInteger)
     highs.changeColsIntegrality(kinds.size, np.flatnonzero(whole).astype(np.int32), kinds)
     rows.give_to(highs, columns)
-    highs.run()
+    handled = HighsRun(highs, seconds=seconds)
+    handled.run()
+    if handled.abandoned:
+        return "unknown", none
     status, known = highs.getModelStatus(), highspy.HighsModelStatus
     if status in {known.kInfeasible, known.kUnboundedOrInfeasible}:
         return "infeasible", none

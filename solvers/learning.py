@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import csv
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dtopt.errors import InputError
+from dtopt.errors import DtoptError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
-__all__ = ["CHECKPOINT", "Logs", "load_checkpoint", "save_checkpoint"]
+__all__ = ["CHECKPOINT", "Logs", "load_checkpoint", "restoring", "save_checkpoint"]
 
 #: The file a run goes on from.
 CHECKPOINT = "checkpoint.pt"
@@ -58,7 +59,22 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:
         first = str(error).partition("\n")[0]
         raise InputError(f"is no checkpoint: {first}", where=str(path)) from error
+    if not isinstance(state, dict):
+        raise InputError("is no checkpoint: it holds no dictionary", where=str(path))
     return state
+
+
+@contextmanager
+def restoring(path: Path) -> Iterator[None]:
+    """Tell of whatever goes wrong while a checkpoint's parts are taken over as one InputError."""
+    try:
+        yield
+    except DtoptError:
+        raise
+    except Exception as error:  # torch, NumPy and pydantic raise some ten kinds for parts that are missing or wrong
+        first = str(error).strip().partition("\n")[0]
+        what = f"is no checkpoint of this method: {type(error).__name__}: {first}"
+        raise InputError(what, where=str(path), mend="train without --resume") from error
 
 
 class Logs:

@@ -14,7 +14,7 @@ import numpy as np
 
 from dtopt.io import write, write_solution
 from dtopt.registry import solve
-from tests.tiny import tiny_problem
+from dtopt.testing.tiny import tiny_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,8 +11,8 @@ import pytest
 from dtopt.evaluation import evaluate
 from dtopt.result import Status
 from dtopt.solution import Solution
-from tests.oracle import brute_force
-from tests.tiny import tiny_problem
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import tiny_problem
 
 #: No deadlines, hard ones and soft ones, with and without capacities and a limit on servers: 12 combinations.
 DEADLINES = ((False, "hard"), (True, "hard"), (True, "soft"))

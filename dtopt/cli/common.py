@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import os
 import re
 import sys
 from pathlib import Path
@@ -158,6 +159,12 @@ def writable(path: Path, *, folder: bool = False) -> None:
         raise InputError("is a folder, a file is needed", where=str(path))
     elif not parent.is_dir():
         raise InputError("its folder does not exist", where=str(path))
+    # A file is written beside and renamed, so it is the folder that counts: the nearest that exists.
+    place = path.absolute() if folder else parent
+    while not place.exists():
+        place = place.parent
+    if not os.access(place, os.W_OK):
+        raise InputError("cannot be written: its folder is read-only", where=str(path))
 
 
 def percent(gap: float) -> str:

@@ -37,6 +37,7 @@ def compare(
     from dtopt.cli import INTERRUPTED
     from dtopt.cli.common import load, print_json, progress, writable
     from dtopt.errors import InputError
+    from dtopt.io.files import write_text
     from dtopt.registry import load_solver, solver_names
     from reports import tables
     from reports.compare import compare as run
@@ -66,7 +67,7 @@ def compare(
         _show(comparison)
     for path, text in ((markdown, tables.markdown), (csv, tables.csv), (html, _page)):
         if path is not None:
-            path.write_text(text(comparison), encoding="utf-8")
+            write_text(text(comparison), path)
             typer.echo(f"wrote {path}", err=True)
     if comparison.interrupted:
         raise typer.Exit(INTERRUPTED)

@@ -169,6 +169,7 @@ def _document(finished: Study) -> dict[str, object]:
 
 
 def _write(finished: Study, out: Path | None, markdown: Path | None, csv: Path | None, html: Path | None) -> None:
+    from dtopt.io.files import write_text
     from reports.simulation_html import simulation_html
     from reports.simulation_tables import markdown as as_markdown
 
@@ -193,7 +194,7 @@ def _write(finished: Study, out: Path | None, markdown: Path | None, csv: Path |
         wanted += [(out / "slots.csv", slots), (out / "summary.csv", summary), (out / "report.html", page)]
     for path, text in wanted:
         if path is not None:
-            path.write_text(text(), encoding="utf-8")
+            write_text(text(), path)
             typer.echo(f"wrote {path}", err=True)
 
 

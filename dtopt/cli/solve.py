@@ -17,11 +17,20 @@ __all__ = ["solve"]
 _COMMON = ("problem", "time_limit", "seed", "stop", "on_incumbent", "start")
 
 
+def _solvers_like(incomplete: str) -> list[str]:
+    """Return the names of solvers that begin so, for the shell."""
+    from dtopt.registry import solver_names
+
+    return [name for name in solver_names() if name.startswith(incomplete)]
+
+
 def solve(
     files: Annotated[
         list[str], typer.Argument(help="Instance files, or presets such as paper:users=80.", show_default=False)
     ],
-    solver: Annotated[list[str] | None, typer.Option("--solver", "-s", help="One or more solvers.")] = None,
+    solver: Annotated[
+        list[str] | None, typer.Option("--solver", "-s", help="One or more solvers.", autocompletion=_solvers_like)
+    ] = None,
     time_limit: Annotated[float | None, typer.Option(help="Wall time for each run, s.")] = None,
     gap: Annotated[float | None, typer.Option(help="Stop at this proven relative gap, such as 0.001.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same answer.")] = 0,
@@ -37,6 +46,9 @@ def solve(
     data: Annotated[Path | None, typer.Option(help="Folder with real data, for presets that read some.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Solution file, or folder where there are several.")
+    ] = None,
+    geojson: Annotated[
+        Path | None, typer.Option(help="The solution for maps, as GeoJSON; a folder where there are several runs.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -58,6 +70,8 @@ def solve(
     runs = [(text, problem, name) for text, problem in problems.items() for name in names]
     if output is not None:
         _check_output(output, several=len(runs) > 1)
+    if geojson is not None:
+        _check_geojson(geojson, list(problems.values()), several=len(runs) > 1)
     documents: list[dict[str, Any]] = []
     code = 0
     with progress() as bar:
@@ -74,6 +88,8 @@ def solve(
                 typer.echo(describe(problem, result, bound, proven))
             if output is not None and result.solution is not None:
                 _save(result, problem, output, text if len(runs) > 1 else None)
+            if geojson is not None and result.solution is not None:
+                result.to_geojson(_place(result, problem, geojson, text, ".geojson") if len(runs) > 1 else geojson)
             bar.advance(task)
             if result.solution is None:
                 code = NO_SOLUTION
@@ -154,14 +170,28 @@ def _check_output(output: Path, *, several: bool) -> None:
 
 def _save(result: Result, problem: Problem, output: Path, label: str | None) -> None:
     """Write one solution; with a label `output` is a folder."""
+    from dtopt.io import write_solution
+
+    write_solution(result, output if label is None else _place(result, problem, output, label), problem)
+
+
+def _place(result: Result, problem: Problem, folder: Path, label: str, suffix: str | None = None) -> Path:
+    """Return the path of one of several runs in a folder, which is made."""
     import re
 
     from dtopt.cli.common import file_name
-    from dtopt.io import write_solution
 
-    if label is not None:
-        output.mkdir(parents=True, exist_ok=True)
-        # A name from a file must not lead out of the folder.
-        name = re.sub(r"[^\w.()-]+", "_", f"{label}.{result.solver}").lstrip(".")
-        output = output / file_name(name, problem)
-    write_solution(result, output, problem)
+    folder.mkdir(parents=True, exist_ok=True)
+    # A name from a file must not lead out of the folder.
+    name = re.sub(r"[^\w.()-]+", "_", f"{label}.{result.solver}").lstrip(".")
+    return folder / (file_name(name, problem) if suffix is None else name + suffix)
+
+
+def _check_geojson(path: Path, problems: list[Problem], *, several: bool) -> None:
+    from dtopt.cli.common import writable
+    from dtopt.errors import InputError
+
+    writable(path, folder=several)
+    for problem in problems:
+        if problem.network.users.position_m is None or problem.network.stations.position_m is None:
+            raise InputError("needs positions of users and stations", where="--geojson")

@@ -35,11 +35,11 @@ def train(
     --resume.
     """
     import json
-    import tomllib
 
     from dtopt.cli.common import progress, writable
     from dtopt.cli.common import settings as settings_of
     from dtopt.errors import InputError
+    from dtopt.io.files import load_json, write_text
 
     trainers = _trainers()
     if show_list:
@@ -60,21 +60,18 @@ def train(
     if resume:
         if not begun:
             raise InputError("holds no training run", where=str(folder), mend="train without --resume")
-        settings = json.loads(kept.read_text())
+        settings = load_json(kept)
     elif begun:
         raise InputError("holds a training run", where=str(folder), mend="--resume goes on with it, -o takes another")
     if config is not None:
-        try:
-            settings |= tomllib.loads(config.read_text())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"is no TOML: {error}", where=str(config)) from None
+        settings |= read_config(config)
     settings |= settings_of(option or [])
     if seed is not None:
         settings["seed"] = seed
     made = validated(trainer.Config, settings)
     if not resume:
         folder.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(settings, indent=1) + "\n")
+        write_text(json.dumps(settings, indent=1) + "\n", kept)
     with progress() as bar:
         task = bar.add_task(method, total=None)
 
@@ -84,6 +81,22 @@ def train(
 
         trainer.train(made, folder, resume=resume, on_step=on_step)
     typer.echo(f"{folder}: {method} is trained")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the settings in a TOML file; what is wrong is an InputError."""
+    import tomllib
+
+    from dtopt.errors import InputError
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"is no TOML: {error}", where=str(path)) from None
+    except RecursionError:
+        raise InputError("is nested too deeply", where=str(path)) from None
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
 
 
 def _trainers() -> dict[str, EntryPoint]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["HEADER", "load_json", "load_npz", "parse_json", "save_json", "save_npz"]
+__all__ = ["HEADER", "load_json", "load_npz", "parse_json", "save_json", "save_npz", "write_text"]
 
 #: The member of an npz archive that holds all that is not an array, as JSON.
 HEADER = "header"
@@ -124,8 +124,13 @@ def _first_line(error: Exception) -> str:
 
 def save_json(document: Mapping[str, Any], path: Path) -> None:
     """Write a document as JSON with a line for each entry of a long list, so that people and diffs can read it."""
-    text = _dump(document).encode()
-    _atomically(path, lambda stream: stream.write(text))
+    write_text(_dump(document), path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text as UTF-8; an existing file is replaced in one step or not at all."""
+    # Names from a file system may hold bytes that are no text.
+    _atomically(path, lambda stream: stream.write(text.encode(errors="backslashreplace")))
 
 
 def save_npz(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> None:

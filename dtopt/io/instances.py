@@ -11,6 +11,7 @@ import numpy as np
 from dtopt.arrays import UNLIMITED, FloatArray
 from dtopt.channel import CandidateGains, Channel, GainMatrix, ModelledChannel
 from dtopt.errors import InputError
+from dtopt.geography import Projection
 from dtopt.io import schema
 from dtopt.io.files import load_json, load_npz, save_json, save_npz
 from dtopt.network import BaseStations, Network, Users
@@ -114,7 +115,10 @@ def _keep(arrays: Arrays, name: str, value: Sequence[Any] | None) -> None:
         for i, row in enumerate(value):
             if len(row) != width:
                 raise InputError(f"has {len(row)} entries, the rows before have {width}", where=f"{name}[{i}]")
-    arrays[name] = np.array(value, dtype=np.int64 if _NPZ_ARRAYS[name] == "i" else np.float64)
+    try:
+        arrays[name] = np.array(value, dtype=np.int64 if _NPZ_ARRAYS[name] == "i" else np.float64)
+    except OverflowError:
+        raise InputError("holds a number that is too large", where=name) from None
 
 
 def _rows_to_arrays(rows: Sequence[schema.User] | Sequence[schema.Station], owner: str) -> Arrays:
@@ -171,6 +175,7 @@ def _build(settings: schema.Settings, arrays: Arrays) -> Problem:
         settings.compute.cycles_per_bit,
         settings.backhaul.s_per_bit_m,
         settings.backhaul.wired_passes,
+        None if settings.origin is None else Projection(settings.origin.latitude, settings.origin.longitude),
     )
     common: dict[str, Any] = {
         "network": network,
@@ -313,6 +318,8 @@ def _settings(problem: Problem) -> dict[str, Any]:
         "compute": {"cycles_per_bit": network.cycles_per_bit},
         "backhaul": {"s_per_bit_m": network.backhaul_s_per_bit_m, "wired_passes": network.wired_passes},
     }
+    if network.origin is not None:
+        document["origin"] = asdict(network.origin)
     if isinstance(problem, Placement):
         document["objective"] = problem.objective
         document["max_servers"] = problem.max_servers

@@ -80,6 +80,13 @@ class Utility(Strict):
     migration_weight: Number = 1.0
 
 
+class Origin(Strict):
+    """Where on earth (0, 0) is, degrees."""
+
+    latitude: Number
+    longitude: Number
+
+
 class User(Strict):
     """One user: D_i, ΔD_i, p_i, τ_i (null for none)."""
 
@@ -134,6 +141,7 @@ class Settings(Strict):
     radio: Radio = Radio()
     compute: Compute = Compute()
     backhaul: Backhaul = Backhaul()
+    origin: Origin | None = None
     channel: ChannelSettings | None = None
     # Placement.
     objective: str | None = None

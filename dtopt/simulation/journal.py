@@ -6,6 +6,7 @@ Figures are not kept: they follow from the associations, by the evaluator.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from contextlib import suppress
@@ -82,7 +83,8 @@ class Journal:
             raise InputError("exists already", where=str(self.path), mend="resume it, or name another file")
         try:
             kept = self._read(header) if exists else 0
-            self._stream = self.path.open("ab")
+            # Not buffered: what cannot be written is told where it is written, and not again when the file is closed.
+            self._stream = self.path.open("ab", buffering=0)
             # What a kill has left of a line goes.
             self._stream.truncate(kept)
             self._stream.seek(kept)
@@ -115,8 +117,9 @@ class Journal:
             raise InputError(f"cannot be written: {error.strerror or error}", where=str(self.path)) from None
 
     def _append(self, document: Mapping[str, Any]) -> None:
-        self._stream.write(json.dumps(document, allow_nan=False, separators=(",", ":")).encode() + b"\n")
-        self._stream.flush()
+        line = json.dumps(document, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        if self._stream.write(line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(self._stream.fileno())
 
     def _read(self, header: Mapping[str, Any]) -> int:
@@ -138,7 +141,7 @@ class Journal:
 
 
 def _entry(document: dict[str, Any], slot: int) -> Entry:
-    with suppress(KeyError, TypeError, ValueError):
+    with suppress(KeyError, TypeError, ValueError, OverflowError):
         if document["slot"] == slot:
             servers = document["servers"]
             return Entry(

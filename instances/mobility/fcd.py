@@ -48,6 +48,11 @@ def read_fcd(path: str | Path, *, degrees: bool = False) -> Trace:
     except expat.ExpatError as error:
         what = f"is not XML: {expat.ErrorString(error.code)}"
         raise InputError(what, where=f"{path}: line {error.lineno}", mend="it may be cut off") from None
+    except InputError:
+        raise
+    except (LookupError, ValueError):
+        mend = "save it as UTF-8"
+        raise InputError("names an encoding that is not known", where=f"{path}: line 1", mend=mend) from None
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise InputError("is not a whole gzip file", where=str(path), mend="it may be cut off") from None
     except OSError as error:

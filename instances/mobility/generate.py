@@ -13,6 +13,7 @@ from dtopt.arrays import float_array, int_array, number
 from dtopt.channel import ModelledChannel
 from dtopt.errors import InputError
 from dtopt.generators import generate
+from dtopt.geography import Projection
 from dtopt.problem import Migration, Placement
 from dtopt.propagation import Propagation
 from dtopt.scenario import MarkovChain, ModelledRadio, Scenario, Walk
@@ -25,7 +26,7 @@ from instances.mobility.fcd import read_fcd
 from instances.mobility.models import draw_speeds, gauss_markov, random_waypoint
 from instances.mobility.streets import manhattan
 from instances.mobility.traces import Trace, read_csv
-from instances.tables import Projection, read_points
+from instances.tables import read_points
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -317,7 +318,8 @@ def _placed(
         return trace.projected(_projection(origin))
     if trace.degrees and preset == "melbourne":
         return trace.projected(read_points(data_directory(options.get("data")) / STATIONS_FILE).south_west())
-    trace = trace.projected(Projection(*trace.position.mean(axis=0).tolist()))
+    if trace.degrees:
+        trace = trace.projected(Projection(*trace.position.mean(axis=0).tolist()))
     shift = area.centre - Area.around(trace.position).centre
     return trace.shifted(x_m=float(shift[0]), y_m=float(shift[1]))
 

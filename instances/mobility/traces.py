@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from dtopt.arrays import BoolArray, FloatArray, IntArray
-    from instances.tables import Projection
+    from dtopt.geography import Projection
 
 __all__ = ["HEADINGS", "Trace", "read_csv", "trace_from_records"]
 

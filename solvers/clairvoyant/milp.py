@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import highspy
 import numpy as np
 
-from solvers.highs import quiet_highs
+from solvers.highs import HighsRun, quiet_highs
 
 if TYPE_CHECKING:
     from dtopt.arrays import IntArray
@@ -80,7 +80,6 @@ class CompanyModel:
         high = np.concatenate([high, np.full(len(self.forbidden), rows - 1.0)])
         scale = float(np.abs(worth).mean()) * math.sqrt(rows) or 1.0
         highs = quiet_highs(
-            time_limit=float(min(seconds, 1e9)),
             mip_rel_gap=TOLERANCE,
             mip_abs_gap=0.0,
             random_seed=seed % 2**31,
@@ -96,7 +95,12 @@ class CompanyModel:
         order = np.argsort(at, kind="stable")
         begins = np.searchsorted(at[order], np.arange(low.size)).astype(np.int32)
         highs.addRows(low.size, low, high, order.size, begins, column[order].astype(np.int32), value[order])
-        highs.run()
+        handled = HighsRun(highs, seconds=float(seconds))
+        handled.run()
+        if handled.abandoned:
+            bound = -handled.bound
+            widened = (bound + WIDENING * max(abs(bound), 1e-3)) * scale if math.isfinite(bound) else math.inf
+            return Answer("stopped", widened, None)
         status, kinds = highs.getModelStatus(), highspy.HighsModelStatus
         # The model is bounded, so "unbounded or infeasible" is infeasible.
         if status in {kinds.kInfeasible, kinds.kUnboundedOrInfeasible}:

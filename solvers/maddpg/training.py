@@ -9,7 +9,7 @@ from pydantic import Field
 
 from dtopt.errors import InputError
 from solvers.environments.states import NetworkStates, PresetStates
-from solvers.learning import CHECKPOINT, Logs, load_checkpoint, save_checkpoint
+from solvers.learning import CHECKPOINT, Logs, load_checkpoint, restoring, save_checkpoint
 from solvers.maddpg import one_thread
 from solvers.maddpg.algorithm import Learner, Settings
 
@@ -102,8 +102,9 @@ def train(
             state = load_checkpoint(path)
             if state.get("config") != described:
                 raise InputError("is of another configuration", where=str(path), mend="train into another folder")
-            learner.load_state_dict(state["learner"])
-            total, wall, cpu = state["totals"]
+            with restoring(path):
+                learner.load_state_dict(state["learner"])
+                total, wall, cpu = state["totals"]
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         with Logs(directory, COLUMNS, after=learner.iteration) as logs:
             while learner.iteration < config.iterations:
@@ -126,7 +127,9 @@ def train(
 
 def load(directory: Path) -> Learner:
     """Return the agents of a training run, as its last checkpoint has them."""
-    state = load_checkpoint(directory / CHECKPOINT)
-    learner = learner_of(Config.model_validate_json(state["config"]))
-    learner.load_state_dict(state["learner"])
+    path = directory / CHECKPOINT
+    state = load_checkpoint(path)
+    with restoring(path):
+        learner = learner_of(Config.model_validate_json(state["config"]))
+        learner.load_state_dict(state["learner"])
     return learner

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-import signal
 import tempfile
-import threading
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -16,11 +13,10 @@ import highspy
 import numpy as np
 import pulp
 
-from solvers.highs import quiet_highs
+from solvers.highs import HighsRun, quiet_highs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from types import FrameType
+    from collections.abc import Callable, Iterable
 
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.run import Run
@@ -160,8 +156,8 @@ class _Highs(pulp.HiGHS):  # type: ignore[misc] # PuLP is untyped
         self.options = options
         self.model, self.run, self.on_solution = model, run, on_solution
         self.associations: list[IntArray] = []
-        self.error: BaseException | None = None
         self.cancelled = False
+        self.highs_run: HighsRun | None = None
 
     def createAndConfigureSolver(self, lp: Any) -> None:  # noqa: N802 - PuLP's name
         """Make a silent HiGHS with the options."""
@@ -202,20 +198,17 @@ class _Highs(pulp.HiGHS):  # type: ignore[misc] # PuLP is untyped
         if self.cancelled or left <= 0:
             self.cancelled = True
             return
-        highs = lp.solverModel
-        if math.isfinite(left):
-            highs.setOptionValue("time_limit", left)
         keys = list(self.model.pair)
         self._users = np.array([i for i, _ in keys])
         self._servers = np.array([k for _, k in keys])
         self._columns = np.array([self.model.pair[key].index for key in keys])
-        if self.mip:
-            kinds = highspy.cb.HighsCallbackType
-            highs.setCallback(self._callback, None)
-            highs.startCallback(kinds.kCallbackMipImprovingSolution)
-            highs.startCallback(kinds.kCallbackMipInterrupt)
-        with self._interrupts_kept():
-            highs.run()
+        self.highs_run = HighsRun(
+            lp.solverModel,
+            seconds=left,
+            should_stop=self.run.should_stop,
+            on_columns=self.keep if self.mip else None,
+        )
+        self.highs_run.run()
 
     def findSolutionValues(self, lp: Any) -> tuple[int, int]:  # noqa: N802 - PuLP's name
         """Leave PuLP's copies of values out; they are read from HiGHS itself."""
@@ -235,36 +228,6 @@ class _Highs(pulp.HiGHS):  # type: ignore[misc] # PuLP is untyped
             self.associations.append(association)
             if self.on_solution is not None:
                 self.on_solution(association)
-
-    @contextmanager
-    def _interrupts_kept(self) -> Iterator[None]:
-        """Keep what Ctrl-C raises until HiGHS has ended, which would take it for an error of its own."""
-        before = signal.getsignal(signal.SIGINT)
-        if threading.current_thread() is not threading.main_thread() or not callable(before):
-            yield
-            return
-
-        def keep(number: int, frame: FrameType | None) -> None:
-            try:
-                before(number, frame)
-            except BaseException as error:
-                self.error = error
-
-        signal.signal(signal.SIGINT, keep)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-    def _callback(self, kind: Any, message: str, out: Any, into: Any, data: Any) -> None:
-        # An exception must not cross the C++ below; it is raised again when HiGHS has ended.
-        try:
-            if kind == highspy.cb.HighsCallbackType.kCallbackMipImprovingSolution:
-                self.keep(np.array(out.mip_solution))
-            elif self.error is not None or self.run.should_stop():
-                into.user_interrupt = True
-        except BaseException as error:
-            self.error = error
 
 
 def _solve_highs(
@@ -291,11 +254,11 @@ def _solve_highs(
     )
     solver.mip = not relaxed
     model.lp.solve(solver)
-    if solver.error is not None:
-        raise solver.error
-    highs = model.lp.solverModel
     if solver.cancelled:
         return Outcome("stopped", -math.inf, [], {})
+    if solver.highs_run is not None and solver.highs_run.abandoned:
+        return Outcome("stopped", _widened(solver.highs_run.bound, "highs"), solver.associations, {})
+    highs = model.lp.solverModel
     status, kinds = highs.getModelStatus(), highspy.HighsModelStatus
     # Every model here is bounded, so "unbounded or infeasible" is infeasible.
     if status in {kinds.kInfeasible, kinds.kUnboundedOrInfeasible}:

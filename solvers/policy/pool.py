@@ -141,7 +141,7 @@ class Pool:
         self.examples: list[Example] = []
         known: dict[int, IntArray] = {}
         if path.exists():
-            with np.load(path) as stored:
+            with np.load(path, allow_pickle=False) as stored:
                 ends = stored["length"].cumsum()
                 parts = np.split(stored["association"].astype(np.int64), ends[:-1])
                 known = dict(zip(stored["seed"].tolist(), parts, strict=True))

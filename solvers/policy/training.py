@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch.nn import functional
 
 from dtopt.errors import InputError
+from solvers.learning import load_checkpoint, restoring
 from solvers.local_search.kernel import FITTING
 from solvers.policy.decode import Decoder
 from solvers.policy.model import NEVER, Batch, Policy
@@ -312,16 +313,17 @@ class Training:
 
     def load(self, path: Path) -> None:
         """Take over where a checkpoint left off."""
-        stored = torch.load(path, weights_only=True)
-        if stored["config"] != self.config.model_dump_json():
-            raise InputError("is of another configuration", where=str(path), mend="resume with the same one")
-        self.model.load_state_dict(stored["model"])
-        self.optimiser.load_state_dict(stored["optimiser"])
-        self.random.bit_generator.state = json.loads(stored["random"])
-        self.step, self.before_s, self.best = stored["step"], stored["seconds"], stored["best"].numpy()
-        for i, association in enumerate(stored["associations"]):
-            e = self.examples[i]
-            self.examples[i] = replace(e, association=association.numpy(), cost=float(self.best[i]))
+        stored = load_checkpoint(path)
+        with restoring(path):
+            if stored["config"] != self.config.model_dump_json():
+                raise InputError("is of another configuration", where=str(path), mend="resume with the same one")
+            self.model.load_state_dict(stored["model"])
+            self.optimiser.load_state_dict(stored["optimiser"])
+            self.random.bit_generator.state = json.loads(stored["random"])
+            self.step, self.before_s, self.best = stored["step"], stored["seconds"], stored["best"].numpy()
+            for i, association in enumerate(stored["associations"]):
+                e = self.examples[i]
+                self.examples[i] = replace(e, association=association.numpy(), cost=float(self.best[i]))
         with (self.directory / "log.csv").open() as log:
             # Rows after the checkpoint, if the run was killed between the two files, are made again.
             self.rows = list(csv.reader(log))[1 : self.step + 1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.errors import InputError
-from solvers.policy.forward import Weights
+from solvers.policy.forward import N_MESSAGES, N_TERMS, Weights
+from solvers.policy.graph import N_SERVER_FEATURES, N_SHARED_FEATURES
 
 if TYPE_CHECKING:
     from solvers.policy.model import Policy
@@ -76,8 +76,47 @@ def load_weights(path: Path = SHIPPED) -> Weights:
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: np.array(stored[name], dtype=np.float32, order="C") for name in Weights._fields}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"cannot be read as weights: {error}", where=str(path), mend="give a policy.npz that training wrote"
-        ) from error
-    return Weights(**arrays)
+    except Exception as error:  # zip, zlib and NumPy raise some ten kinds for damaged members
+        raise _no_weights(path, str(error).partition("\n")[0]) from error
+    weights = Weights(**arrays)
+    wrong = _wrong_size(weights)
+    if wrong:
+        raise _no_weights(path, f"{wrong} has another shape or is not finite")
+    return weights
+
+
+def _no_weights(path: Path, why: str) -> InputError:
+    return InputError(
+        f"cannot be read as weights: {why}", where=str(path), mend="give a policy.npz that training wrote"
+    )
+
+
+def _wrong_size(weights: Weights) -> str:
+    """Return the first array that does not fit the others; the compiled network does not look at bounds."""
+    w = weights
+    if w.begin_bias.ndim != 1 or any(bias.ndim != 2 for bias in (w.inner_bias, w.terms_bias, w.sharpness_bias)):
+        return "one of the biases"
+    width, hidden = w.begin_bias.size, w.inner_bias.shape[1]
+    rounds, heads = w.terms_bias.shape[0], w.sharpness_bias.shape[1]
+    if not min(width, hidden, rounds, heads):
+        return "one of the biases"
+    static = N_SERVER_FEATURES + N_SHARED_FEATURES
+    news = static + N_MESSAGES * heads + heads
+    shapes = {
+        "begin_weight": (width, static),
+        "begin_bias": (width,),
+        "terms_weight": (rounds, N_TERMS * heads, width),
+        "terms_bias": (rounds, N_TERMS * heads),
+        "inner_weight": (rounds, hidden, 2 * width + news),
+        "inner_bias": (rounds, hidden),
+        "outer_weight": (rounds, width, hidden),
+        "outer_bias": (rounds, width),
+        "sharpness_weight": (rounds + 1, heads, N_SHARED_FEATURES),
+        "sharpness_bias": (rounds + 1, heads),
+        "final_weight": (N_TERMS, width),
+        "final_bias": (N_TERMS,),
+    }
+    for name, array in weights._asdict().items():
+        if array.shape != shapes[name] or not np.isfinite(array).all():
+            return name
+    return ""

@@ -13,9 +13,9 @@ import pytest
 from dtopt.io import read, read_solution, write, write_solution
 from dtopt.registry import solve
 from dtopt.result import Status
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import tiny_problem
 from tests.mutations import good_problem, mutations
-from tests.oracle import brute_force
-from tests.tiny import tiny_problem
 
 
 def assert_one_line(code, err, *parts):

@@ -18,8 +18,8 @@ from dtopt.cli import main
 from dtopt.io import read, read_solution, write
 from dtopt.registry import solve
 from dtopt.run import Run
+from dtopt.testing.tiny import tiny_problem
 from tests.mutations import good_problem
-from tests.tiny import tiny_problem
 
 EVIL = "[/bold]x\x1b[31m\n<script>../"
 

@@ -12,8 +12,8 @@ from dtopt.bounds import dual_bound
 from dtopt.evaluation import evaluate
 from dtopt.price_dual import CLOSED, OPEN, PriceDual
 from dtopt.solution import Solution
-from tests.oracle import brute_force
-from tests.tiny import OBJECTIVES, SHARINGS, tiny_problem
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import OBJECTIVES, SHARINGS, tiny_problem
 
 
 @pytest.mark.slow

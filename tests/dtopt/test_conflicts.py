@@ -18,9 +18,9 @@ from dtopt.feasibility import competing, flow, obvious_conflict, priced_conflict
 from dtopt.network import BaseStations, Network, Users
 from dtopt.problem import Migration, Placement
 from dtopt.solution import Solution
-from tests.oracle import brute_force
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import SHARINGS, tiny_problem
 from tests.samples import without_deadlines
-from tests.tiny import SHARINGS, tiny_problem
 
 
 def crowded(seed, kind, sharing):

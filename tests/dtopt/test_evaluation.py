@@ -11,8 +11,8 @@ from dtopt.errors import InputError
 from dtopt.evaluation import evaluate
 from dtopt.sharing import cpu_shares
 from dtopt.solution import Solution
+from dtopt.testing.tiny import OBJECTIVES, SHARINGS, tiny_problem
 from tests import reference
-from tests.tiny import OBJECTIVES, SHARINGS, tiny_problem
 
 
 def draw(problem, seed):

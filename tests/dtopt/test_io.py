@@ -19,8 +19,8 @@ from dtopt.io import read, read_solution, read_solution_info, write, write_solut
 from dtopt.io.schema import instance_schema
 from dtopt.propagation import Propagation
 from dtopt.registry import solve
+from dtopt.testing.tiny import OBJECTIVES, SHARINGS, tiny_problem
 from tests.mutations import good_files, good_problem, mutations
-from tests.tiny import OBJECTIVES, SHARINGS, tiny_problem
 
 MUTATIONS = list(mutations())
 

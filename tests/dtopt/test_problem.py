@@ -17,7 +17,7 @@ from dtopt.problem import Migration, Placement
 from dtopt.propagation import Propagation
 from dtopt.registry import solve
 from dtopt.solution import Solution
-from tests.tiny import tiny_problem
+from dtopt.testing.tiny import tiny_problem
 
 
 def users(n=3, **changes):

@@ -10,7 +10,7 @@ import pytest
 import dtopt
 from dtopt.errors import InputError, UnknownSolverError, UnsupportedProblemError
 from dtopt.registry import load_solver, solve, solver_names
-from tests.tiny import tiny_problem
+from dtopt.testing.tiny import tiny_problem
 
 
 def test_unknown_solvers_are_named_with_what_there_is():

@@ -11,8 +11,8 @@ import pytest
 from dtopt.result import Status, relative_gap
 from dtopt.run import Run, Stopped
 from dtopt.stop import MaxIterations
-from tests.oracle import brute_force
-from tests.tiny import tiny_problem
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import tiny_problem
 
 problem = tiny_problem(2, users=4, stations=3, capacities=True)
 best, choice = brute_force(problem)

@@ -16,7 +16,7 @@ from dtopt.propagation import Propagation
 from dtopt.scenario import MarkovChain, ModelledRadio, RecordedGains, Scenario, Walk
 from dtopt.scenario.processes import gauss_markov
 from dtopt.solution import Solution
-from tests.tiny import tiny_problem
+from dtopt.testing.tiny import tiny_problem
 
 SLOTS, USERS, STATIONS = 9, 5, 3
 

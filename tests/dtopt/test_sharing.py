@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtopt.sharing import cpu_shares, water_filling
+from dtopt.testing.tiny import tiny_problem
 from tests.reference import shares_by_convex_solver
-from tests.tiny import tiny_problem
 
 
 def random_server(seed):

@@ -22,7 +22,7 @@ from dtopt.simulation import Decision, Observation, Past, evaluate_trajectory, m
 from dtopt.simulation.forecast import FORECASTS, forecast
 from dtopt.simulation.motion import constant_velocity, fitted_motion
 from dtopt.solution import Solution
-from tests.moving import moving, with_another_future
+from dtopt.testing.moving import moving, with_another_future
 
 
 class Recorder:
@@ -208,7 +208,7 @@ def test_ctrl_c_keeps_the_slots_that_are_finished() -> None:
 KILLED = """
 import os, signal, sys
 import dtopt
-from tests.moving import moving
+from dtopt.testing.moving import moving
 from tests.dtopt.test_simulation import Recorder
 
 def told(outcome):

@@ -11,12 +11,12 @@ import pytest
 from dtopt.bounds import _utility_alone, dual_bound
 from dtopt.evaluation import evaluate
 from dtopt.solution import Solution
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import SHARINGS, tiny_problem
 from dtopt.utility_dual import UtilityDual
 from dtopt.utility_segments import ServerUtility
 from solvers.local_search.utility import UtilitySearch
-from tests.oracle import brute_force
 from tests.samples import sample
-from tests.tiny import SHARINGS, tiny_problem
 
 WEIGHTS = (0.0, 1.0, 10.0)
 

@@ -9,12 +9,12 @@ import pytest
 
 from dtopt import generate
 from dtopt.price_dual import CLOSED, OPEN, PriceDual
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import SHARINGS, tiny_problem
 from dtopt.wired import listed, pair, settle, start_radius, wired_pairs
 from dtopt.wired_dual import wired_bound
 from solvers.exact.servers import ServerTree
 from solvers.exact.wired import TEMPERATURES, WiredDual
-from tests.oracle import brute_force
-from tests.tiny import SHARINGS, tiny_problem
 
 
 def problems(sharing, count, **more):

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from dtopt.errors import InputError
+from dtopt.geography import Projection
 from instances.mobility import constants, generate
 from instances.mobility.fcd import read_fcd
 from instances.mobility.generate import read_trace
 from instances.mobility.traces import Trace, read_csv
-from instances.tables import Projection
 
 SHIPPED = Path(generate.__file__).parent / "data" / constants.SHIPPED_TRACE
 

@@ -9,11 +9,12 @@ import pytest
 
 from dtopt.errors import InputError
 from dtopt.evaluation import evaluate
+from dtopt.geography import Projection
 from dtopt.problem import Migration
 from dtopt.solution import Solution
 from instances.lists import JITTER_M, STATION_COLUMNS, csv, from_points
 from instances.lists import Propagation as Model
-from instances.tables import Projection, parse_columns, parse_rectangle, read_points
+from instances.tables import parse_columns, parse_rectangle, read_points
 
 if TYPE_CHECKING:
     from pathlib import Path

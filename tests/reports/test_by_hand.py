@@ -15,12 +15,12 @@ from dtopt.network import BaseStations, Network, Users
 from dtopt.problem import Placement
 from dtopt.run import Run
 from dtopt.solution import Solution
+from dtopt.testing.tiny import tiny_problem
 from reports import words
 from reports.compare import compare
 from reports.html import html
 from reports.tables import HEADINGS, display_rows, markdown
 from tests.reports.fakes import register
-from tests.tiny import tiny_problem
 
 
 def two_by_two(name="by hand"):

@@ -17,12 +17,12 @@ from dtopt.evaluation import evaluate
 from dtopt.registry import solve, solver_info, solver_names
 from dtopt.result import Status
 from dtopt.run import Run
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import tiny_problem
 from reports import tables, words
 from reports.compare import compare
 from reports.comparison import DUAL_BOUND, parts
-from tests.oracle import brute_force
 from tests.reports.fakes import register
-from tests.tiny import tiny_problem
 
 BASELINES = ["random", "nearest", "greedy"]
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from dtopt.network import BaseStations, Users
+from dtopt.testing.tiny import tiny_problem
 from reports.compare import compare
 from reports.html import html
 from reports.maps import map_base, map_view
-from tests.tiny import tiny_problem
 
 BASELINES = ["random", "nearest", "greedy"]
 EVIL = '</script><script>alert("1")</script><img src=x onerror=alert(2)>&amp;'

@@ -12,11 +12,11 @@ import pytest
 from scipy import stats
 
 from dtopt.errors import InputError
+from dtopt.testing.moving import moving
 from reports.simulation import Contender, Estimate, Study, clairvoyant_bounds, study
 from reports.simulation_html import simulation_html
 from reports.simulation_tables import headings, headline, markdown, notes, rows
 from solvers import clairvoyant
-from tests.moving import moving
 from tests.reports.test_html import EVIL, Page
 
 if TYPE_CHECKING:

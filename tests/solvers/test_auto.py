@@ -11,9 +11,9 @@ import dtopt
 from dtopt.registry import DEFAULT_SOLVER
 from dtopt.result import Status
 from dtopt.stop import GapReached, MaxRuntime
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import SHARINGS, tiny_problem
 from solvers import auto, greedy
-from tests.oracle import brute_force
-from tests.tiny import SHARINGS, tiny_problem
 
 
 def test_it_is_the_default():

@@ -15,10 +15,10 @@ from dtopt.problem import Migration
 from dtopt.result import Status
 from dtopt.scenario import RecordedGains, Scenario
 from dtopt.solution import Solution
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import SHARINGS
 from solvers.clairvoyant import clairvoyant, clairvoyant_bound, judge
 from tests.every_path import best_trajectory
-from tests.oracle import brute_force
-from tests.tiny import SHARINGS
 
 
 def tiny_scenario(seed: int, sharing: str, mode: str = "soft", **changes: object) -> Scenario:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dtopt.testing.tiny import SHARINGS
 from solvers.clairvoyant import clairvoyant_bound, judge, reference
 from solvers.clairvoyant.expanded import expand
 from solvers.clairvoyant.paths import PathSearch
@@ -15,7 +16,6 @@ from solvers.clairvoyant.search import Search
 from solvers.clairvoyant.start import start
 from tests.every_path import best_trajectory
 from tests.solvers.test_clairvoyant import tiny_scenario
-from tests.tiny import SHARINGS
 
 KINDS = [(sharing, mode) for sharing in SHARINGS for mode in ("soft", "hard")]
 

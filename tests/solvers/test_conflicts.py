@@ -13,10 +13,10 @@ import solvers.conflicts
 from dtopt.conflicts import KINDS, Limits
 from dtopt.feasibility import obvious_conflict
 from dtopt.result import Status
+from dtopt.testing.tiny import SHARINGS
 from solvers import milp
 from solvers.conflicts import check, small_conflict
 from tests.dtopt.test_conflicts import crowded, servable, table
-from tests.tiny import SHARINGS
 
 SAMPLE = tuple(itertools.product(("placement", "migration"), SHARINGS))
 

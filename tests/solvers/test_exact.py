@@ -16,15 +16,15 @@ from dtopt.problem import Placement
 from dtopt.result import Status
 from dtopt.solution import Solution
 from dtopt.stop import GapReached
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import OBJECTIVES, SHARINGS, tiny_problem
 from solvers import exact, milp
 from solvers.exact.knapsack import KnapsackDual
 from solvers.exact.placement import cost_step
 from solvers.exact.servers import ServerTree
 from solvers.local_search.arrays import SearchArrays
 from solvers.local_search.start import from_prices
-from tests.oracle import brute_force
 from tests.samples import against_brute_force, sample
-from tests.tiny import OBJECTIVES, SHARINGS, tiny_problem
 
 
 @pytest.mark.slow

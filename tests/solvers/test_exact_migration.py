@@ -10,11 +10,11 @@ import pytest
 
 from dtopt.result import Status
 from dtopt.stop import GapReached
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import SHARINGS, tiny_problem
 from solvers import exact, milp
-from tests.oracle import brute_force
 from tests.samples import against_brute_force, sample
 from tests.solvers.test_milp_exact import far_apart
-from tests.tiny import SHARINGS, tiny_problem
 
 WEIGHTS = (0.0, 1.0, 10.0)
 

@@ -15,14 +15,14 @@ from dtopt.price_dual import PriceDual
 from dtopt.result import Status
 from dtopt.solution import Solution
 from dtopt.stop import MaxIterations
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import SHARINGS, tiny_problem
 from solvers import lns, local_search
 from solvers.lns import neighbourhood
 from solvers.lns.choice import Choice
 from solvers.lns.neighbourhood import Neighbourhood, Settings, whole_demands
 from solvers.lns.tables import climb, pair_bounds
 from solvers.local_search.candidates import lists_of
-from tests.oracle import brute_force
-from tests.tiny import SHARINGS, tiny_problem
 
 #: Sharing, whether there are deadlines, and of what kind.
 CASES = [

@@ -13,14 +13,14 @@ from dtopt.evaluation import evaluate
 from dtopt.result import Status
 from dtopt.solution import Solution
 from dtopt.stop import MaxIterations
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import OBJECTIVES, SHARINGS, tiny_problem
 from solvers import greedy, local_search
 from solvers.local_search import kernel
 from solvers.local_search.candidates import including, lists_of
 from solvers.local_search.descent import best_shift, best_swap, settle
 from solvers.local_search.driver import Search
 from solvers.local_search.moves import is_feasible, joining, leaving, shift, undo
-from tests.oracle import brute_force
-from tests.tiny import OBJECTIVES, SHARINGS, tiny_problem
 
 #: Sharing, whether there are deadlines, and of what kind.
 CASES = [

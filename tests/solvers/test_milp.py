@@ -17,11 +17,11 @@ from dtopt.evaluation import evaluate
 from dtopt.problem import Placement
 from dtopt.result import Status
 from dtopt.stop import GapReached, MaxRuntime
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import OBJECTIVES, SHARINGS, tiny_problem
 from solvers.milp import solve
 from solvers.milp.common import price
-from tests.oracle import brute_force
 from tests.samples import VARIANTS, against_brute_force, sample
-from tests.tiny import OBJECTIVES, SHARINGS, tiny_problem
 
 
 @pytest.mark.slow

@@ -14,9 +14,9 @@ from dtopt.channel import GainMatrix
 from dtopt.network import BaseStations, Network, Users
 from dtopt.problem import Migration, Placement
 from dtopt.result import Status
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import tiny_problem
 from solvers.milp import solve
-from tests.oracle import brute_force
-from tests.tiny import tiny_problem
 
 
 def far_apart(mode):

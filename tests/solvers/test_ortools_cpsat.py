@@ -19,12 +19,12 @@ from dtopt.result import Status
 from dtopt.run import Run
 from dtopt.solution import Solution
 from dtopt.stop import GapReached, MaxRuntime, NoImprovement
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import OBJECTIVES, SHARINGS, tiny_problem
 from solvers.ortools_cpsat import MIGRATION, PLACEMENT, solve
 from solvers.ortools_cpsat.counts import CountDual
 from solvers.ortools_cpsat.model import slope
-from tests.oracle import brute_force
 from tests.samples import against_brute_force, sample
-from tests.tiny import OBJECTIVES, SHARINGS, tiny_problem
 
 KINDS = ("placement", "migration")
 

@@ -13,12 +13,12 @@ from dtopt.evaluation import evaluate
 from dtopt.result import Status
 from dtopt.solution import Solution
 from dtopt.stop import MaxIterations, MaxRuntime
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import OBJECTIVES, SHARINGS, tiny_problem
 from solvers import greedy, ortools_assignment, ortools_flow
 from solvers.ortools_flow.linear import Linearised
 from solvers.ortools_flow.transport import exchange, transport
-from tests.oracle import brute_force
 from tests.samples import sample
-from tests.tiny import OBJECTIVES, SHARINGS, tiny_problem
 
 KINDS = ("placement", "migration")
 BOTH = pytest.mark.parametrize("solve", [ortools_flow.solve, ortools_assignment.solve], ids=["flow", "assignment"])

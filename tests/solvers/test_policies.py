@@ -16,15 +16,15 @@ from dtopt.network import BaseStations
 from dtopt.scenario import RecordedGains, Scenario
 from dtopt.simulation import make_policy, policy_names
 from dtopt.solution import Solution
+from dtopt.testing.moving import best_of_all, moving
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import SHARINGS, tiny_problem
 from dtopt.utility_segments import ServerUtility
 from solvers.local_search.shifts import PASSES, TRIES, promise, settle
 from solvers.local_search.utility import UtilitySearch
 from solvers.policies.repair import feasible_near
 from solvers.policies.slot_search import search_slot, slot_arrays
 from solvers.policies.values import Horizon, continuation
-from tests.moving import best_of_all, moving
-from tests.oracle import brute_force
-from tests.tiny import SHARINGS, tiny_problem
 
 #: Policies that keep to the scenario's servers, for which the clairvoyant's utility is a bound.
 BOUNDED = [name for name in policy_names() if not getattr(make_policy(name), "moves_servers", False)]

@@ -13,13 +13,13 @@ from dtopt.channel import GainMatrix
 from dtopt.errors import InputError
 from dtopt.result import Status
 from dtopt.stop import MaxIterations
+from dtopt.testing.tiny import tiny_problem
 from solvers.local_search.candidates import lists_of
 from solvers.policy.decode import Decoder
 from solvers.policy.forward import forward
 from solvers.policy.graph import N_SERVER_FEATURES, N_SHARED_FEATURES, Graph
 from solvers.policy.sets import drawn_sets, fitted, likely_sets
 from solvers.policy.weights import SHIPPED, load_weights
-from tests.tiny import tiny_problem
 
 HARD = ("tight-capacity", "tight-deadline", "costly-servers", "correlated")
 

@@ -10,10 +10,10 @@ import pytest
 import dtopt
 from dtopt.evaluation import evaluate
 from dtopt.solution import Solution
+from dtopt.testing.tiny import tiny_problem
 from solvers.local_search.candidates import lists_of
 from solvers.local_search.driver import Search
 from solvers.local_search.server_sets import best_set, descend_in, open_better, try_others
-from tests.tiny import tiny_problem
 
 
 def parts(problem):

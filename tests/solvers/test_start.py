@@ -11,7 +11,7 @@ import dtopt
 from dtopt.errors import InputError
 from dtopt.registry import load_solver, solver_info, solver_names
 from dtopt.solution import Solution
-from tests.tiny import tiny_problem
+from dtopt.testing.tiny import tiny_problem
 
 TAKE_ONE = [name for name in solver_names() if "start" in inspect.signature(load_solver(name)).parameters]
 

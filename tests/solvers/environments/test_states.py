@@ -11,12 +11,12 @@ import dtopt
 from dtopt.errors import InputError
 from dtopt.evaluation import evaluate
 from dtopt.solution import Solution
+from dtopt.testing.oracle import brute_force
+from dtopt.testing.tiny import OBJECTIVES, SHARINGS, tiny_problem
 from solvers.environments.decoding import complete, decode, open_servers
 from solvers.environments.slots import FAILURE, Slots
 from solvers.environments.states import NetworkStates, PresetStates
 from solvers.loads import ServerLoads
-from tests.oracle import brute_force
-from tests.tiny import OBJECTIVES, SHARINGS, tiny_problem
 
 
 def stack(seed, sharing, count=3, **kinds):

@@ -13,10 +13,10 @@ from dtopt.errors import InputError, UnsupportedProblemError
 from dtopt.registry import solve
 from dtopt.result import Status
 from dtopt.stop import MaxIterations
+from dtopt.testing.tiny import tiny_problem
 from solvers.environments.states import NetworkStates
 from solvers.environments.views import FARTHEST, Scales, seat_network, seat_view
 from solvers.maddpg.algorithm import Learner, SeatCritic, Settings
-from tests.tiny import tiny_problem
 
 
 def learner(problem, settings=None, *, iterations=10, seed=0, shuffled=False):
