@@ -10,6 +10,7 @@ from dtopt.cli.compare import compare
 from dtopt.cli.evaluate import evaluate
 from dtopt.cli.generate import generate
 from dtopt.cli.info import info
+from dtopt.cli.report import report
 from dtopt.cli.reproduce import reproduce
 from dtopt.cli.scenarios import scenario
 from dtopt.cli.simulate import simulate
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (generate, solve, evaluate, info, solvers, compare, scenario, simulate, train, reproduce):
+for command in (generate, solve, evaluate, info, solvers, compare, report, scenario, simulate, train, reproduce):
     app.command(short_help=(command.__doc__ or "").partition("\n")[0])(command)
 
 

@@ -180,7 +180,6 @@ def _rank(group: Group, frame: pd.DataFrame) -> Ranking | None:
     if not names:
         return None
     frame = frame[frame["solver"].isin(names)]
-    # Where one solver ran with several sets of options, they are one solver: the mean of them counts.
     present = frame.groupby(["instance", "seed"])["solver"].transform("nunique")
     if missing := int((~frame.loc[present < len(names), ["instance", "seed"]].duplicated()).sum()):
         left_out.append(f"{missing} of {tasks} tasks that not every solver ran")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.result import Status
-from reports.gap import CLOSE, contradicts, to_best, to_bound
+from reports.gap import contradicts, to_best, to_bound
 from reports.statistics.primal import incumbents, primal_gap, primal_integral, time_to_gap
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def score(results: Results) -> Scores:
     """
     import pandas as pd
 
-    runs = results.runs
+    runs = _named(results.runs.reset_index(drop=True))
     references: dict[str, Reference] = {}
     notes: list[str] = []
     for label, group in runs.groupby("instance", sort=False):
@@ -121,6 +122,16 @@ def score(results: Results) -> Scores:
     return Scores(results, frame, references, tuple(all_steps), tuple(notes))
 
 
+def _named(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs with a name of its own for each set of options of a solver that has several."""
+    several = runs.groupby("solver")["options"].transform("nunique") > 1
+    if not several.any():
+        return runs
+    settings = runs["options"].map(lambda text: ", ".join(f"{k}={v}" for k, v in json.loads(text or "{}").items()))
+    named = runs["solver"].where(~several | (settings == ""), runs["solver"] + " (" + settings + ")")
+    return runs.assign(solver=named)
+
+
 def _reference(instance: Instance, runs: pd.DataFrame, notes: list[str]) -> Reference:
     sign = -1.0 if instance.maximise else 1.0
     offers = [(sign * value, solver) for value, solver in zip(runs["objective"], runs["solver"], strict=True)]
@@ -150,8 +161,3 @@ def _reference(instance: Instance, runs: pd.DataFrame, notes: list[str]) -> Refe
         for solver in claims
     ]
     return Reference(best, best_by, sign * bound if bound_by else math.nan, bound_by)
-
-
-def reaches(primal_gap: pd.Series[float]) -> pd.Series[bool]:
-    """Return which runs reach the best known, within rounding."""
-    return primal_gap <= CLOSE

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from reports.results import MACHINE_COLUMNS, REJECTED_COLUMNS, Instance, Results, runs_frame
+
+if TYPE_CHECKING:
+    from dtopt.problem import Problem
+    from reports.comparison import Comparison
 
 MACHINE = ("m1", "abc", "a processor", 2, 8.0, "Linux", "3.11", '{"dtopt": "0.1.0"}')
 
@@ -55,3 +59,45 @@ def results(instances: list[Instance], rows: list[dict[str, Any]], **fields: Any
         fields.get("rejected", pd.DataFrame([], columns=list(REJECTED_COLUMNS))),
         fields.get("title", "by hand"),
     )
+
+
+def from_comparison(comparison: Comparison, *, copies: int = 1) -> tuple[Results, dict[str, Problem]]:
+    """Return the runs of a comparison as results, and the problems by label; the same again under other labels."""
+    instances, rows, problems = [], [], {}
+    for copy in range(copies):
+        for case in comparison.cases:
+            label = f"{'odd' if copy % 2 else 'even'}/{case.label}-{copy}"
+            problem = problems[label] = case.problem
+            instances.append(
+                instance(
+                    label,
+                    hash=problem.content_hash,
+                    kind=problem.kind,
+                    objective=case.objective_name,
+                    maximise=problem.maximise,
+                    n_users=problem.n_users,
+                    n_stations=problem.n_stations,
+                    proven_bound=case.dual_bound,
+                )
+            )
+            rows += [
+                {
+                    "instance": label,
+                    "solver": row.solver,
+                    "seed": row.seed,
+                    "time_limit": math.nan if comparison.time_limit is None else comparison.time_limit,
+                    "status": row.status,
+                    "objective": math.nan if row.objective is None else row.objective,
+                    "bound": row.bound,
+                    "latency_s": row.latency_s,
+                    "n_open": row.n_open,
+                    "wall_s": row.wall_s,
+                    "cpu_s": row.cpu_s,
+                    "message": row.message,
+                    "trace": tuple((step.time_s, step.objective) for step in row.trace),
+                    "association": None if row.solution is None else row.solution.association,
+                }
+                for row in comparison.rows
+                if row.instance == case.label
+            ]
+    return results(instances, rows), problems
