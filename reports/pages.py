@@ -30,8 +30,10 @@ def template(name: str) -> Template:
 
 
 def joined(text: str) -> str:
-    """Return text whose figures and percent signs stay on one line."""
-    return text.replace(" %", "\u00a0%")
+    """Return text whose figures, percent signs and p-values stay on one line."""
+    for apart in (" %", "p = ", "p < "):
+        text = text.replace(apart, apart.replace(" ", "\u00a0"))
+    return text
 
 
 def dump(document: object) -> str:

@@ -5,6 +5,7 @@ python -m reports.readme README.md reports/committed/summary.csv
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,16 @@ BEGIN = "<!-- benchmark: made by python -m reports.readme -->"
 END = "<!-- /benchmark -->"
 #: The summary of the full comparison.
 COMMITTED = Path(__file__).parent / "committed" / "summary.csv"
+_HEADINGS = (
+    "solver",
+    "gap to best known (95 % interval)",
+    "at best known",
+    "proved optimal",
+    "within 0.1 %",
+    "gap to bound",
+    "primal integral",
+    "time s",
+)
 _KINDS = {"placement": "P1 placement", "migration": "P2 migration"}
 
 
@@ -46,16 +57,17 @@ def table(summary: Path) -> str:
             f"lacks the columns {', '.join(missing)}", where=str(summary), mend="made by dtopt report -o DIR"
         )
     lines: list[str] = []
-    for (kind, limit), rows in frame.groupby(["kind", "time_limit"], sort=False, dropna=False):
-        within = "no time limit" if pd.isna(limit) else f"at most {limit:g} s for each run"
+    for _, rows in frame.groupby(["kind", "time_limit"], sort=False, dropna=False):
         first = rows.iloc[0]
+        kind, limit = str(first["kind"]), float(first["time_limit"])
+        within = "no time limit" if math.isnan(limit) else f"at most {limit:g} s for each run"
         lines += [
             "",
-            f"{_KINDS.get(kind, kind)}: {first['instances']:g} instances, {first['tasks']:g} runs of each solver, {within}.",
+            f"{_KINDS.get(kind, kind)}: {first['instances']:g} instances, {first['tasks']:g} runs of each solver, "
+            f"{within}.",
             "",
-            "| solver | gap to best known (95 % interval) | at best known | proved optimal | within 0.1 % | gap to bound "
-            "| primal integral | time s |",
-            "|---|---:|---:|---:|---:|---:|---:|---:|",
+            f"| {' | '.join(_HEADINGS)} |",
+            f"|---|{'---:|' * (len(_HEADINGS) - 1)}",
             *(_row(row) for row in rows.to_dict("records")),
         ]
     return "\n".join(lines).strip()

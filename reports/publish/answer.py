@@ -7,8 +7,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from reports.gap import CLOSE
+from reports.statistics.means import TIME_SHIFT_S
 from reports.statistics.ranking import LEVEL
-from reports.words import listed, percent, seconds
+from reports.words import listed, percent
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
@@ -79,7 +80,7 @@ def verdict(ranking: Ranking) -> list[str]:
         sentences.append(f"The test cannot tell {listed(doubtful)} from it at the 5 % level{why}.")
     sure = [name for name in others if name not in doubtful]
     if len(sure) > 1 or (sure and sure[0] != others[0]):
-        told = [f"{name} ({percent(table.loc[name, 'primal_gap'])})" for name in sure]
+        told = [f"{name} ({percent(float(table['primal_gap'][name]))})" for name in sure]
         sentences.append(f"Worse beyond doubt, with their mean gaps: {listed(told)}.")
     sentences.append(_speed(ranking))
     return sentences
@@ -203,5 +204,5 @@ def definitions() -> Iterable[tuple[str, str]]:
             "instance are no independent witnesses; “p, all pairs” takes every pair. Intervals are 95 % bootstrap "
             "intervals over instances.",
         ),
-        ("Time", f"Wall time, shifted geometric mean with a shift of 0.1 s ({seconds(0.1)} s)."),
+        ("Time", f"Wall time, shifted geometric mean with a shift of {TIME_SHIFT_S:g} s."),
     )

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from reports.publish.source import Source
     from reports.statistics.ranking import Ranking
 
-__all__ = ["GAP_TICKS", "figures", "styles"]
+__all__ = ["GAP_AXIS", "GAP_TICKS", "figures", "styles"]
 
 #: Ticks of logarithmic gap axes.
 GAP_TICKS = {LEAST_GAP: "0", 1e-5: "0.001 %", 1e-4: "0.01 %", 1e-3: "0.1 %", 1e-2: "1 %", 0.1: "10 %", 1.0: "100 %"}
-_GAP_AXIS = {
+GAP_AXIS = {
     "type": "log",
     "tickvals": list(GAP_TICKS),
     "ticktext": list(GAP_TICKS.values()),
-    "range": [np.log10(LEAST_GAP) - 0.15, 0.1],
+    "range": [float(np.log10(LEAST_GAP)) - 0.15, 0.1],
 }
 _TIME_AXIS = {"title": {"text": "wall time, s"}, "type": "log", "dtick": 1, "minor": {"showgrid": False}}
 _SHARE_AXIS = {"range": [-0.02, 1.03], "tickformat": ".0%"}
@@ -61,7 +61,7 @@ def figures(source: Source, ranking: Ranking, order: Mapping[str, int]) -> dict[
     figure = _lines(curves, order, "mean gap to the best known", hover="%{y:.3%} after %{x:.3g} s", marks=False)
     for trace in figure.data:
         trace.y = np.maximum(np.asarray(trace.y), LEAST_GAP)
-    figure.update_layout(xaxis=_TIME_AXIS, yaxis=_GAP_AXIS)
+    figure.update_layout(xaxis=_TIME_AXIS, yaxis=GAP_AXIS)
     found["integral"] = "mean gap over time", figure
     found["box"] = "gap at the end", _box(ranking, order)
     return found
@@ -83,14 +83,15 @@ def _lines(
     figure = go.Figure(layout=style.layout(420))
     for curve in curves:
         look = style.line(order[curve.solver])
-        few = marks and curve.x.size < 40
+        # All steps of a short curve are marked, a few places of a long one.
+        most = 0 if marks and curve.x.size < 40 else 8
         figure.add_scatter(
             name=shown(curve.solver),
             x=curve.x.astype(np.float32),
             y=curve.y.astype(np.float32),
-            mode="lines+markers" if few else "lines",
+            mode="lines+markers",
             line={**look["line"], "shape": "hv" if marks else "linear"},
-            marker=look["marker"],
+            marker={**look["marker"], "maxdisplayed": most},
             hovertemplate=f"{hover}<extra>{shown(curve.solver)}</extra>",
         )
     figure.update_layout(showlegend=True, yaxis={"title": {"text": title}})
@@ -113,7 +114,7 @@ def _box(ranking: Ranking, order: Mapping[str, int]) -> go.Figure:
         )
     figure.update_layout(
         showlegend=False,
-        xaxis={"title": {"text": "gap to the best known at the end (no solution: 100 %)"}, **_GAP_AXIS},
+        xaxis={"title": {"text": "gap at the end (no solution: 100 %)"}, **GAP_AXIS},
         yaxis={"autorange": "reversed"},
     )
     return figure

@@ -8,7 +8,7 @@ from reports import style
 from reports.maps import map_layout
 from reports.pages import joined, packed, packed_plotly, plain_figure, template
 from reports.publish import answer, details, tables
-from reports.publish.figures import figures, styles
+from reports.publish.figures import GAP_AXIS, figures, styles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +51,7 @@ def page(source: Source, problem_of: Callable[[Instance], Problem] | None = None
         "styles": [style.line(order[name]) for name in solvers],
         "layout": plain_figure(go.Figure(layout=style.layout(400)))["layout"],
         "mapLayout": plain_figure(go.Figure(layout=map_layout()))["layout"],
+        "gapAxis": GAP_AXIS,
         "bound": style.CLOSED,
         "instances": details.instance_columns(source, labels),
         "runs": details.run_columns(source, solvers, labels),

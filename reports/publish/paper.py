@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from reports import style
 from reports.publish.curves import LEAST_GAP, gap_over_time, gaps, profile_curves, reach_curves
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["draw", "save"]
 
 _LINES = ("-", "--", ":", "-.", (0, (8, 2)), (0, (8, 2, 2, 2)))
+_PLAIN = FuncFormatter(lambda value, _: f"{value:.4g}")
 _MARKS = ("o", "s", "D", "^", "P", "X")
 
 
@@ -44,6 +45,7 @@ def draw(source: Source, ranking: Ranking, order: Mapping[str, int]) -> dict[str
     for curve in gap_over_time(ranking, source.scores):
         axes.plot(curve.x, np.maximum(curve.y, LEAST_GAP), **_look(order[curve.solver], curve, mark_every=0.12))
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(_PLAIN)
     axes.set_xlabel("wall time, s")
     _gap_axis(axes, "y")
     axes.set_ylabel("mean gap to the best known")
@@ -100,14 +102,12 @@ def _steps(curves: Sequence[Curve], order: Mapping[str, int], label: str, ends: 
     axes.set_xlim(*ends)
     axes.set_ylim(-0.02, 1.03)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.xaxis.set_major_formatter(_PLAIN)
     axes.set_xlabel(label)
     axes.set_ylabel("share of tasks")
     if ends[1] < 10 * ends[0]:
-        from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
-
         axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
     _legend(axes)
     return figure
 

@@ -58,6 +58,7 @@ def summary(ranking: Ranking) -> Table:
         "solver",
         "gap to best known",
         "95 % interval",
+        "p",
         "at best known",
         "proved optimal",
         "gap to bound",
@@ -66,7 +67,6 @@ def summary(ranking: Ranking) -> Table:
         "time to 0.1 %, s",
         "time, s",
         "solved",
-        "p",
     )
     rows = []
     middle = ranking.frame.groupby("solver")[target_column(TARGETS[1])].median()
@@ -78,6 +78,7 @@ def summary(ranking: Ranking) -> Table:
                 Cell(name),
                 _part(row["primal_gap"]),
                 Cell(interval(row["gap_low"], row["gap_high"]), row["gap_low"]),
+                Cell("best" if name == ranking.winner else "level" if name in ranking.level else _p(p), p),
                 _share(row["at_best"]),
                 _share(row["proved"]),
                 _part(row["gap_to_bound"]),
@@ -86,7 +87,6 @@ def summary(ranking: Ranking) -> Table:
                 Cell(seconds(float(middle[name])), float(middle[name])),
                 Cell(seconds(row["wall_sgm_s"]), row["wall_sgm_s"]),
                 _share(row["solved"]),
-                Cell("best" if name == ranking.winner else "level" if name in ranking.level else _p(p), p),
             )
         )
     told = ranking.level

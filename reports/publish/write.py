@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dtopt.errors import InputError
@@ -12,6 +11,7 @@ from reports.publish.page import page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from dtopt.problem import Problem
     from reports.publish.source import Source

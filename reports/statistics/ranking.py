@@ -150,8 +150,8 @@ def rank(scores: Scores) -> tuple[Ranking, ...]:
     """
     frame = scores.frame
     found = []
-    for (kind, limit), group in frame.groupby(["kind", "time_limit"], dropna=False):
-        ranking = _rank(Group(str(kind), float(limit)), group)
+    for _, group in frame.groupby(["kind", "time_limit"], dropna=False):
+        ranking = _rank(Group(str(group["kind"].iloc[0]), float(group["time_limit"].iloc[0])), group)
         if ranking is not None:
             found.append(ranking)
     return tuple(

@@ -148,8 +148,11 @@
     runsOf.get(i).push(run);
   });
   let current = null;
-  const traceFigure = (i, traces) => {
-    const first = new Set();
+  const traceFigure = (i, traces, scale) => {
+    const first = new Set(), best = instances.best[i];
+    // On a logarithmic axis, which has no 0.
+    const gapOf = (v) => Math.max(1e-6, v * best < 0 ? 1 : Math.abs(v - best) / Math.max(Math.abs(v), Math.abs(best), 1e-300));
+    const shown = scale === "gap" ? gapOf : (v) => v;
     const lines = traces.map(({ run, t, y, end }) => {
       const solver = runs.solver[run], name = data.solvers[solver], look = data.styles[solver];
       const text = `${name}, seed ${runs.seed[run]}${limits.length > 1 ? `, limit ${limitText(runs.limit[run])}` : ""}`;
@@ -158,14 +161,14 @@
       const safe = (s) => s.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
       return {
         name: safe(name), legendgroup: name, showlegend: legend,
-        x: [...t, end].map((s) => Math.max(s ?? 0, 1e-3)), y: [...y, y[y.length - 1]],
+        x: [...t, end].map((s) => Math.max(s ?? 0, 1e-3)), y: [...y, y[y.length - 1]].map(shown),
         mode: t.length < 40 ? "lines+markers" : "lines",
         line: { ...look.line, shape: "hv" }, marker: look.marker,
-        hovertemplate: `%{y:.6g} after %{x:.3g} s<extra>${safe(text)}</extra>`,
+        hovertemplate: `%{y:${scale === "gap" ? ".3%" : ".6g"}} after %{x:.3g} s<extra>${safe(text)}</extra>`,
       };
     }).sort((a, b) => a.name.localeCompare(b.name, "en"));
     const ends = lines.flatMap((line) => line.x);
-    if (instances.bound[i] !== null) {
+    if (instances.bound[i] !== null && scale === "objective") {
       lines.push({
         name: `proven bound ${number(instances.bound[i])}`, x: [1e-3, Math.max(...ends)], y: [instances.bound[i], instances.bound[i]],
         mode: "lines", line: { color: data.bound, dash: "dash", width: 2 }, hoverinfo: "skip",
@@ -174,7 +177,9 @@
     const layout = {
       ...data.layout, showlegend: true,
       xaxis: { ...data.layout.xaxis, title: { text: "wall time, s" }, type: "log", dtick: 1, minor: { showgrid: false } },
-      yaxis: { ...data.layout.yaxis, title: { text: instances.objective[i] } },
+      yaxis: scale === "gap"
+        ? { ...data.layout.yaxis, ...data.gapAxis, title: { text: "gap to the best known" } }
+        : { ...data.layout.yaxis, title: { text: instances.objective[i] } },
     };
     return { data: lines, layout };
   };
@@ -190,7 +195,7 @@
     Plotly.react(node, traces, { ...mapLayout(map, data.mapLayout, `map-${current.i}`), height }, mapConfig);
   };
   const drawTraces = () => {
-    const { i, block } = current, figure = traceFigure(i, block.traces), node = at("traces");
+    const { i, block } = current, figure = traceFigure(i, block.traces, at("scale").value), node = at("traces");
     Plotly.react(node, figure.data, fitted(node, figure), config);
   };
   const open = async (i, focus) => {
@@ -218,6 +223,7 @@
     current = { i, block };
     at("no-traces").hidden = block.traces.length > 0;
     at("traces").hidden = block.traces.length === 0;
+    at("scale-choice").hidden = block.traces.length === 0;
     if (block.traces.length > 0) drawTraces();
     const has = block.map !== null;
     at("view-choice").hidden = !has;
@@ -234,6 +240,7 @@
     }
   };
   at("view").addEventListener("change", drawMap);
+  at("scale").addEventListener("change", drawTraces);
   const route = (focus) => {
     const label = location.hash.startsWith("#instance/") ? decodeURIComponent(location.hash.slice(10)) : null;
     const i = label === null ? -1 : instances.label.indexOf(label);

@@ -1,7 +1,7 @@
-// Tables that sort and filter: small ones as they stand, long ones a hundred rows at a time.
+// Tables that sort and filter: small ones as they stand, long ones some rows at a time.
 const dtoptGrid = (() => {
   "use strict";
-  const PAGE = 100;
+  const PAGE = window.innerWidth < 500 ? 25 : 50;
   const element = (tag, attributes = {}, ...children) => {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
