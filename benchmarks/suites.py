@@ -14,7 +14,7 @@ from typing import Any
 
 from dtopt.problem import Placement
 from dtopt.registry import solve
-from instances.suites.recipes import problem_of
+from instances.suites.recipes import problem_of, rounded_hash
 from instances.suites.suite import Entry, Suite, read_suite, write_suite
 from instances.suites.upkeep import accept_bound, accept_solution
 
@@ -36,7 +36,12 @@ def preset(name: str, label: str, seed: int = 1, **options: Any) -> tuple[str, d
 
 def slot(name: str, label: str, seed: int, at: int, **options: Any) -> tuple[str, dict[str, Any]]:
     """A P2 of a slot of a generated scenario."""
-    return f"{label}-s{seed}-t{at}", {"scenario": name, "options": {"slots": at + 1, **options}, "seed": seed, "slot": at}
+    return f"{label}-s{seed}-t{at}", {
+        "scenario": name,
+        "options": {"slots": at + 1, **options},
+        "seed": seed,
+        "slot": at,
+    }
 
 
 def sized(name: str, users: int, stations: int, seed: int = 1, tag: str = "", **options: Any) -> tuple[str, Any]:
@@ -107,6 +112,7 @@ def define(names: list[str]) -> None:
                 Entry(
                     name=label,
                     hash=problem.content_hash,
+                    rounded=rounded_hash(problem),
                     kind=problem.kind,
                     objective=objective,
                     users=problem.n_users,

@@ -190,7 +190,9 @@ class Store:
     def _insert(self, table: str, values: tuple[object, ...], *, replace: bool = False) -> bool:
         verb = "REPLACE" if replace else "IGNORE"
         marks = ", ".join("?" * (len(values) + 1))
-        cursor = self._database.execute(f'INSERT OR {verb} INTO "{table}" VALUES ({marks})', (*values, checksum(values)))
+        cursor = self._database.execute(
+            f'INSERT OR {verb} INTO "{table}" VALUES ({marks})', (*values, checksum(values))
+        )
         return cursor.rowcount == 1
 
     # --- reading --------------------------------------------------------------------------------------------------

@@ -79,14 +79,34 @@ class Known(_Strict):
         """Return a best-known value with its solution."""
         used = np.unique(solution.association)
         spare = None if np.array_equal(used, solution.open_servers) else solution.open_servers.tolist()
-        return cls(value=value, how=how, date=date, association=b64encode(pack(solution.association)).decode(), open_servers=spare)
+        return cls(
+            value=value,
+            how=how,
+            date=date,
+            association=b64encode(pack(solution.association)).decode(),
+            open_servers=spare,
+        )
 
 
 class Entry(_Strict):
-    """One instance of a suite; `recipe` is that of `instances.suites.recipes`."""
+    """One instance of a suite.
+
+    Parameters
+    ----------
+    name : str
+    hash : str
+        `Problem.content_hash` where the suite was made.
+    rounded : str
+        The hash of the instance rounded to six digits, which is the same on every CPU.
+    kind, objective, users, stations
+    recipe : dict
+        See `instances.suites.recipes`.
+    best, bound : Known or None
+    """
 
     name: str
     hash: str
+    rounded: str
     kind: Literal["placement", "migration"]
     objective: Literal["system cost", "latency", "utility"]
     users: int
@@ -99,6 +119,11 @@ class Entry(_Strict):
     def maximise(self) -> bool:
         """Whether larger is better."""
         return self.objective == "utility"
+
+    @property
+    def whole_recipe(self) -> dict[str, Any]:
+        """The recipe with the rounded hash, by which an instance is known again on another CPU."""
+        return {**self.recipe, "rounded": self.rounded}
 
     @property
     def gap(self) -> float:
@@ -203,7 +228,9 @@ def read_suite(path: Path) -> Suite:
         if len(set(names)) < len(names):
             raise InputError("names an instance twice", where="instances")
         if suite.checksum != suite.identity():
-            raise InputError("is not that of its instances", where="checksum", mend="the file was changed or is damaged")
+            raise InputError(
+                "is not that of its instances", where="checksum", mend="the file was changed or is damaged"
+            )
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         where = ".".join(map(str, fault["loc"]))
