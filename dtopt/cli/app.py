@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dtopt.cli.bench import bench
 from dtopt.cli.compare import compare
 from dtopt.cli.evaluate import evaluate
 from dtopt.cli.generate import generate
@@ -29,7 +30,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (generate, solve, evaluate, info, solvers, compare, report, scenario, simulate, train, reproduce):
+for command in (
+    generate,
+    solve,
+    evaluate,
+    info,
+    solvers,
+    compare,
+    bench,
+    report,
+    scenario,
+    simulate,
+    train,
+    reproduce,
+):
     app.command(short_help=(command.__doc__ or "").partition("\n")[0])(command)
 
 

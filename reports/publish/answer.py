@@ -167,8 +167,8 @@ def left_out(source: Source) -> list[str]:
 
 def _rejected(row: Mapping[Hashable, Any]) -> str:
     what = [str(row["instance"] or "a row"), str(row["solver"] or "solver unknown")]
-    if row["seed"] is not None and not math.isnan(row["seed"]):
-        what.append(f"seed {row['seed']:g}")
+    if str(row["seed"]).isdigit():
+        what.append(f"seed {row['seed']}")
     return f"{row['file']}: {', '.join(what)}: {row['reason']}"
 
 
