@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def plotly() -> Markup:
     return Markup(get_plotlyjs())  # noqa: S704 - the library is ours
 
 
+@cache
 def packed_plotly() -> str:
     """Return the library compressed, a third of its size; `loadPlotly` in draw.js runs it."""
     from plotly.offline import get_plotlyjs

@@ -22,6 +22,17 @@ __all__ = ["TABLE", "TARGETS", "Reference", "Scores", "score", "target_column"]
 
 #: Distances from the best known whose times are told.
 TARGETS = (0.01, 0.001, 0.0001)
+#: Columns that `score` adds.
+DERIVED = (
+    "best_known",
+    "best_bound",
+    "gap",
+    "above_best",
+    "primal_gap",
+    "primal_integral",
+    "horizon_s",
+    *(f"time_to_{t:g}" for t in TARGETS),
+)
 #: The source of best-known values and bounds that no run gave.
 TABLE = "suite"
 
@@ -117,7 +128,7 @@ def score(results: Results) -> Scores:
                 },
             }
         )
-    derived = pd.DataFrame(found, index=runs.index, dtype=np.float64)
+    derived = pd.DataFrame(found, index=runs.index, columns=list(DERIVED), dtype=np.float64)
     frame = pd.concat([runs.drop(columns=["trace", "association"]), derived], axis=1)
     return Scores(results, frame, references, tuple(all_steps), tuple(notes))
 
