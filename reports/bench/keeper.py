@@ -34,7 +34,7 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
 )
 #: How long a process may take to start, and to make an instance and warm up for it, s: Numba may compile everything.
-START_SECONDS, WARM_SECONDS = 300.0, 1200.0
+START_SECONDS, WARM_SECONDS = 300.0, 600.0
 #: How long after the hard limit the process itself has time to tell its incumbent, s.
 GRACE_SECONDS = 5.0
 
