@@ -158,7 +158,7 @@ def _versions(text: str) -> str:
 
 
 def left_out(source: Source) -> list[str]:
-    """Return everything that does not count and why: rejected rows, contradicted claims, solvers not ranked."""
+    """Return everything that does not count and why: rejected rows, contradicted claims, solvers not ranked or late."""
     lines = [_rejected(row) for row in source.results.rejected.to_dict("records")]
     lines += source.scores.notes
     lines += [f"{ranking.group.name}: {line}" for ranking in source.rankings for line in ranking.left_out]
