@@ -16,6 +16,7 @@ from dtopt.cli.scenarios import scenario
 from dtopt.cli.simulate import simulate
 from dtopt.cli.solve import solve
 from dtopt.cli.solvers import solvers
+from dtopt.cli.suite import app as suite
 from dtopt.cli.train import train
 
 __all__ = ["app"]
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 for command in (generate, solve, evaluate, info, solvers, compare, bench, scenario, simulate, train, reproduce):
     app.command(short_help=(command.__doc__ or "").partition("\n")[0])(command)
+app.add_typer(suite, name="suite")
 
 
 def _version(value: bool) -> None:
