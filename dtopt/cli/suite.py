@@ -14,9 +14,15 @@ __all__ = ["app"]
 
 app = typer.Typer(
     help="Named sets of instances with best-known values and proven bounds: list, show, verify, update.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
 )
+
+
+@app.callback()
+def _root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command("list")
