@@ -11,6 +11,7 @@ from dtopt.cli.compare import compare
 from dtopt.cli.evaluate import evaluate
 from dtopt.cli.generate import generate
 from dtopt.cli.info import info
+from dtopt.cli.report import report
 from dtopt.cli.reproduce import reproduce
 from dtopt.cli.scenarios import scenario
 from dtopt.cli.simulate import simulate
@@ -30,7 +31,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (generate, solve, evaluate, info, solvers, compare, bench, scenario, simulate, train, reproduce):
+for command in (
+    generate,
+    solve,
+    evaluate,
+    info,
+    solvers,
+    compare,
+    bench,
+    report,
+    scenario,
+    simulate,
+    train,
+    reproduce,
+):
     app.command(short_help=(command.__doc__ or "").partition("\n")[0])(command)
 app.add_typer(suite, name="suite")
 
