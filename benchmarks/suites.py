@@ -30,12 +30,12 @@ SUMMARIES = {
 
 
 def preset(name: str, label: str, seed: int = 1, **options: Any) -> tuple[str, dict[str, Any]]:
-    """An instance of a preset."""
+    """Return an instance of a preset."""
     return f"{label}-s{seed}", {"preset": name, "options": options, "seed": seed}
 
 
 def slot(name: str, label: str, seed: int, at: int, **options: Any) -> tuple[str, dict[str, Any]]:
-    """A P2 of a slot of a generated scenario."""
+    """Return a P2 of a slot of a generated scenario."""
     return f"{label}-s{seed}-t{at}", {
         "scenario": name,
         "options": {"slots": at + 1, **options},
@@ -45,7 +45,7 @@ def slot(name: str, label: str, seed: int, at: int, **options: Any) -> tuple[str
 
 
 def sized(name: str, users: int, stations: int, seed: int = 1, tag: str = "", **options: Any) -> tuple[str, Any]:
-    """An instance of a preset, named by its size."""
+    """Return an instance of a preset, named by its size."""
     label = f"{users}x{stations}" + "".join(f"-{v}" for v in options.values()) + tag
     return preset(name, label, seed, users=users, stations=stations, **options)
 

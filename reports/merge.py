@@ -14,7 +14,7 @@ from dtopt.errors import InputError
 from dtopt.evaluation import evaluate
 from dtopt.solution import Solution
 from reports.judge import CLAIM_TOLERANCE, rejection
-from reports.records import Run
+from reports.records import COLUMNS, Run
 from reports.results import MACHINE_COLUMNS, REJECTED_COLUMNS, Instance, Results, runs_frame
 from reports.store import INSTANCE_COLUMNS, open_to_read, problem_of, rows
 
@@ -95,7 +95,7 @@ class _Merger:
     def _read_instances(self, path: Path, database: sqlite3.Connection) -> None:
         for values, whole in rows(database, "instances"):
             if not whole:
-                self._reject(path, "", values[0], "", "", "the instance's checksum is wrong: it is damaged")
+                self._reject(path, ("", _text(values[0]), "", ""), "the instance's checksum is wrong: it is damaged")
                 continue
             given = dict(zip(INSTANCE_COLUMNS, values, strict=True))
             instance = Instance(**{**given, "maximise": bool(given["maximise"]), "recipe": json.loads(given["recipe"])})
@@ -110,7 +110,8 @@ class _Merger:
                 self.instances[instance.hash] = _merged(held, instance)
 
     def _read_run(self, path: Path, values: tuple[Any, ...], whole: bool) -> None:
-        shown = [str(value) if isinstance(value, (str, int)) else "?" for value in (*values[:2], values[3], values[5])]
+        given = dict(zip(COLUMNS, values, strict=True))
+        shown = tuple(_text(given[name]) for name in ("key", "instance", "solver", "seed"))
         try:
             if not whole:
                 raise ValueError("its checksum is wrong: it is damaged")
@@ -118,7 +119,7 @@ class _Merger:
             if run.hash not in self.instances:
                 raise ValueError("its instance is missing or damaged")
         except (ValueError, TypeError) as error:
-            self._reject(path, *shown, str(error))
+            self._reject(path, shown, str(error))
             return
         run = replace(run, instance=self.instances[run.hash].label)
         held = self.runs.get(run.key)
@@ -126,10 +127,10 @@ class _Merger:
             self.runs[run.key] = (path, run)
         elif held[1].finished != run.finished or held[1].machine != run.machine:
             # The same row copied is no second run.
-            self._reject(path, *shown, f"the same run is in {held[0]}, and counts once")
+            self._reject(path, shown, f"the same run is in {held[0]}, and counts once")
 
-    def _reject(self, path: Path, key: str, instance: str, solver: str, seed: str, reason: str) -> None:
-        self.rejected.append((str(path), key, instance, solver, seed, reason))
+    def _reject(self, path: Path, shown: tuple[str, ...], reason: str) -> None:
+        self.rejected.append((str(path), *shown, reason))
 
     # --- judging --------------------------------------------------------------------------------------------------
 
@@ -150,7 +151,7 @@ class _Merger:
                 reason = _fault(problem, run)
                 if reason:
                     path, _ = self.runs.pop(run.key)
-                    self._reject(path, run.key, run.instance, run.solver, str(run.seed), reason)
+                    self._reject(path, (run.key, run.instance, run.solver, str(run.seed)), reason)
 
     # --- the outcome ----------------------------------------------------------------------------------------------
 
@@ -169,6 +170,10 @@ class _Merger:
             rejected=pd.DataFrame(self.rejected, columns=list(REJECTED_COLUMNS)),
             title=" + ".join(self.titles),
         )
+
+
+def _text(value: object) -> str:
+    return str(value) if isinstance(value, (str, int)) else "?"
 
 
 def _merged(first: Instance, second: Instance) -> Instance:

@@ -144,12 +144,12 @@ class Run:
 COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Run))
 _PACKED = ("association", "open_servers")
 _WHOLE = ("seed", "iterations")
-_OPTIONAL = {"time_limit": float, "objective": float, "bound": float, "latency_s": float, "wall_s": float}
-_OPTIONAL |= {"cpu_s": float, "n_open": int, "association": bytes, "open_servers": bytes}
+_OPTIONAL: dict[str, type] = {"n_open": int, "association": bytes, "open_servers": bytes}
+_OPTIONAL |= dict.fromkeys(("time_limit", "objective", "bound", "latency_s", "wall_s", "cpu_s"), float)
 
 
 def _check(name: str, value: object) -> None:
-    kind = int if name in _WHOLE else _OPTIONAL.get(name, str)
+    kind: type = int if name in _WHOLE else _OPTIONAL.get(name, str)
     fine = (value is None and name in _OPTIONAL) or isinstance(value, kind)
     if not fine:
         raise ValueError(f"its {name} is no {kind.__name__}")

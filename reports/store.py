@@ -191,7 +191,8 @@ class Store:
         verb = "REPLACE" if replace else "IGNORE"
         marks = ", ".join("?" * (len(values) + 1))
         cursor = self._database.execute(
-            f'INSERT OR {verb} INTO "{table}" VALUES ({marks})', (*values, checksum(values))
+            f'INSERT OR {verb} INTO "{table}" VALUES ({marks})',  # noqa: S608 - names of this module
+            (*values, checksum(values)),
         )
         return cursor.rowcount == 1
 
@@ -226,7 +227,8 @@ class Store:
 
     def _states(self) -> list[tuple[str, bool]]:
         with self._faults("read"):
-            rows = self._database.execute(f"SELECT {_listed(COLUMNS)}, checksum FROM runs")
+            statement = f"SELECT {_listed(COLUMNS)}, checksum FROM runs"  # noqa: S608 - names of this module
+            rows = self._database.execute(statement)
             return [(row[0], checksum(row[:-1]) == row[-1]) for row in rows]
 
     @contextmanager
@@ -271,7 +273,8 @@ def rows(database: sqlite3.Connection, table: str) -> Iterator[tuple[tuple[Any, 
     columns, _ = _TABLES[table]
     # Bytes that are no text must not stop the reading: they are one damaged row.
     database.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-    for row in database.execute(f'SELECT {_listed(columns)}, checksum FROM "{table}" ORDER BY rowid'):
+    statement = f'SELECT {_listed(columns)}, checksum FROM "{table}" ORDER BY rowid'  # noqa: S608 - names of this module
+    for row in database.execute(statement):
         yield row[:-1], checksum(row[:-1]) == row[-1]
 
 

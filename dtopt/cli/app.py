@@ -17,6 +17,7 @@ from dtopt.cli.scenarios import scenario
 from dtopt.cli.simulate import simulate
 from dtopt.cli.solve import solve
 from dtopt.cli.solvers import solvers
+from dtopt.cli.suite import app as suite
 from dtopt.cli.train import train
 
 __all__ = ["app"]
@@ -45,6 +46,7 @@ for command in (
     reproduce,
 ):
     app.command(short_help=(command.__doc__ or "").partition("\n")[0])(command)
+app.add_typer(suite, name="suite")
 
 
 def _version(value: bool) -> None:

@@ -7,6 +7,7 @@ before a run is timed.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import datetime
 import json
@@ -22,7 +23,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dtopt.generators import generate
-from dtopt.problem import Migration, Placement
+from dtopt.problem import Placement
 from dtopt.registry import solve
 from dtopt.result import Incumbent, Result, Status
 from dtopt.solution import Solution
@@ -79,10 +80,8 @@ class Runner:
         options = {k: v for k, v in task.options.items() if k != MAX_ITERATIONS}
         for tried, seconds in ((_like(problem), WARM_SECONDS), *([(problem, LARGE_SECONDS)] if large else [])):
             # What goes wrong here goes wrong in the run, and is told there.
-            try:
+            with contextlib.suppress(Exception):
                 solve(tried, task.solver, time_limit=seconds, seed=0, stop=MaxIterations(50), **options)
-            except Exception:  # noqa: S110
-                pass
 
     def run(self, task: Task, watch: Watch) -> Run:
         """Do a task; whatever a solver does short of ending the process is a run that says so."""
@@ -143,7 +142,7 @@ class Watch:
             self._last = solution
 
     def end(self) -> None:
-        """The run has ended by itself."""
+        """Note that the run has ended by itself."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -180,7 +179,7 @@ class Answer:
         self._open = False
 
     def begin(self) -> None:
-        """A run begins, on which a last word is to be said."""
+        """Note that a run begins, on which a last word is to be said."""
         with self._lock:
             self._open = True
 
@@ -263,9 +262,9 @@ def _finite(value: float | None) -> float | None:
 def _like(problem: Problem) -> Problem:
     """Return a tiny problem on which a solver takes the ways that it takes on this one."""
     options: dict[str, Any] = {"users": WARM_USERS, "stations": WARM_STATIONS, "sharing": problem.sharing}
-    if isinstance(problem, Migration):
-        return generate("paper", seed=7, kind="migration", **options)
-    return generate("paper", seed=7, objective=problem.objective, **options)
+    if isinstance(problem, Placement):
+        return generate("paper", seed=7, objective=problem.objective, **options)
+    return generate("paper", seed=7, kind="migration", **options)
 
 
 def main() -> None:

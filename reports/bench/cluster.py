@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dtopt.errors import InputError
 from reports.bench import keeper
@@ -31,7 +31,7 @@ def dask(address: str | None) -> Iterator[int]:
     from joblib import parallel_config
 
     try:
-        client = Client(address, timeout=20)
+        client: Any = Client(address, timeout=20)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         text = " ".join(str(error).split())
         raise InputError(f"the scheduler cannot be reached: {text}", where=f"--address {address}") from None

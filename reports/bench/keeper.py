@@ -16,11 +16,13 @@ import sys
 import threading
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reports.bench.child import failure
-from reports.bench.plan import Task
 from reports.records import Run
+
+if TYPE_CHECKING:
+    from reports.bench.plan import Task
 
 __all__ = ["Outcome", "cancel", "execute", "release"]
 
@@ -61,7 +63,7 @@ class _Child:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - this very Python
             [sys.executable, "-P", "-m", "reports.bench.child", str(os.getpid()), str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

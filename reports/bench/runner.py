@@ -26,7 +26,7 @@ def default_workers(threads: int = 1) -> int:
     """Return how many runs go on side by side: as many as the machine has cores for, so that times are fair."""
     import joblib
 
-    return max(1, joblib.cpu_count(only_physical_cores=True) // threads)
+    return max(1, int(joblib.cpu_count(only_physical_cores=True)) // threads)
 
 
 def run_plan(

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -90,8 +91,8 @@ def test_a_solver_that_holds_the_interpreter_is_ended_from_outside(plugin, tmp_p
 def test_killed_at_any_time_and_resumed_no_run_is_lost_or_done_twice(plugin, tmp_path):
     path, rng = tmp_path / "r.sqlite", random.Random(5)
     environment = {**os.environ, "DTOPT_TEST_SLEEP": "0.15"}
-    kills = 0
-    while kills < 3:
+    killed = []
+    while len(killed) < 3:
         process = subprocess.Popen(command(path), env=environment, stderr=subprocess.PIPE, text=True)
         # Kill it once it works, some runs after those that were there before.
         before, until = _count(path), rng.randint(1, 4)
@@ -102,11 +103,11 @@ def test_killed_at_any_time_and_resumed_no_run_is_lost_or_done_twice(plugin, tmp
         time.sleep(rng.random() * 0.2)
         process.kill()
         process.wait()
-        kills += 1
+        killed.append(process)
         assert _count(path) >= before + until
     finished = _stamps(path)
     done = subprocess.run(command(path), env=environment, capture_output=True, text=True, check=True)
-    assert kills >= 2
+    assert len(killed) >= 2
     assert f"{len(finished)} of 16 runs are there already" in done.stderr
     # What was finished is as it was, not done again.
     assert finished.items() <= _stamps(path).items()
@@ -122,7 +123,7 @@ def test_killed_at_any_time_and_resumed_no_run_is_lost_or_done_twice(plugin, tmp
     undisturbed = load([tmp_path / "undisturbed.sqlite"]).runs
     assert _same(results.runs) == _same(undisturbed)
     # Nothing that was killed goes on in the background.
-    assert not _children_of_nobody(plugin)
+    assert not _orphans(*killed)
 
 
 def _same(runs):
@@ -145,16 +146,14 @@ def _stamps(path):
         database.close()
 
 
-def _children_of_nobody(plugin):
+def _orphans(*parents):
+    """Processes of runs whose parent was one of these; their command line names it."""
     found = []
-    for entry in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            alive = str(plugin).encode() in entry.read_bytes()
-            orphan = "reports.bench.child" in entry.with_name("cmdline").read_text()
-        except OSError:
-            continue
-        if alive and orphan and entry.parent.name != str(os.getpid()):
-            found.append(entry.parent.name)
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = entry.read_bytes().split(b"\0")
+            if b"reports.bench.child" in words and words[-3] in {str(p.pid).encode() for p in parents}:
+                found.append(entry.parent.name)
     return found
 
 
@@ -181,7 +180,7 @@ def test_ctrl_c_keeps_finished_runs(plugin, tmp_path):
     assert "the same command goes on" in errors
     assert "Traceback" not in errors
     assert 2 <= len(load([path]).runs) < 16
-    assert not _children_of_nobody(plugin)
+    assert not _orphans(process)
 
 
 def test_failed_runs_are_done_again_on_request(plugin, tmp_path):
