@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from dtopt.bounds import dual_bound
 from dtopt.errors import DtoptError, InputError, UnknownSolverError
-from dtopt.evaluation import evaluate
 from dtopt.registry import load_solver, solver_info, solver_names
 from dtopt.result import Status
 from dtopt.stop import stopping
 from reports.comparison import Case, Comparison, Row
+from reports.judge import judge, refusal
 from reports.runs import run_solver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dtopt.evaluation import Evaluation
     from dtopt.problem import Problem
     from dtopt.result import Incumbent, Result
 
@@ -96,16 +95,13 @@ def compare(
             result = run_solver(
                 labelled[text], name, time_limit=time_limit, seed=seed + run, options=given, on_incumbent=noticed
             )
-        except DtoptError as error:
-            # Seed and limit are checked by now: this is one solver's word on one instance.
-            status = "unavailable" if isinstance(error, UnknownSolverError) else "unsupported"
-            return Row(text, name, run, seed + run, status, message=str(error))
         except Exception as error:
-            # A solver from elsewhere may fail in any way; hours of other runs are not lost for it.
-            if not keep_going:
+            # A solver from elsewhere may fail in any way; hours of other runs are not lost for it. Seed and limit are
+            # checked by now: an error of dtopt is one solver's word on one instance.
+            if not keep_going and not isinstance(error, DtoptError):
                 raise
-            message = " ".join(f"{type(error).__name__}: {error}".split())
-            return Row(text, name, run, seed + run, "failed", message=message)
+            status, message = refusal(error)
+            return Row(text, name, run, seed + run, status, message=message)
         return _judged(text, name, run, labelled[text], result)
 
     cases: list[Case] = []
@@ -171,7 +167,7 @@ def affordable_bound(problem: Problem) -> float | None:
 
 
 def _judged(text: str, name: str, run: int, problem: Problem, result: Result) -> Row:
-    status, evaluation, message = _judge(problem, result)
+    status, evaluation, message = judge(problem, result, result.solution)
     return Row(
         text,
         name,  # as it was asked for; a result may call itself something else
@@ -187,19 +183,3 @@ def _judged(text: str, name: str, run: int, problem: Problem, result: Result) ->
         message=message,
         versions=dict(result.versions),
     )
-
-
-def _judge(problem: Problem, result: Result) -> tuple[str, Evaluation | None, str]:
-    """Return status, evaluation and message of a result after the evaluator's own look at its solution."""
-    if result.solution is None:
-        claims = result.status in {Status.OPTIMAL, Status.FEASIBLE}
-        return str(Status.NOT_FOUND if claims else result.status), None, result.message
-    evaluation = evaluate(problem, result.solution)
-    if not evaluation.feasible:
-        first = evaluation.violations[0]
-        more = f" and {len(evaluation.violations) - 1} more" if len(evaluation.violations) > 1 else ""
-        return "invalid", None, f"the evaluator rejects its solution: {first.message}{more}"
-    claimed = result.objective
-    if claimed is None or not math.isclose(claimed, evaluation.objective, rel_tol=1e-9, abs_tol=1e-12):
-        return str(result.status), evaluation, f"claims {claimed}, the evaluator finds {evaluation.objective:.10g}"
-    return str(result.status), evaluation, result.message

@@ -73,8 +73,8 @@ def trace_lines(comparison: Comparison, label: str) -> go.Figure:
             x=[*times, end],
             y=[*(step.objective for step in steps), steps[-1].objective],
             mode="lines+markers" if len(steps) < 40 else "lines",
-            line={"shape": "hv", "color": style.PALETTE[i % 6], "dash": style.DASHES[i // 6 % 6], "width": 2},
-            marker={"symbol": style.SYMBOLS[i % 6], "size": 8},
+            line={**style.line(i)["line"], "shape": "hv"},
+            marker=style.line(i)["marker"],
             hovertemplate="%{y:.6g} after %{x:.3g} s<extra>" + shown(row.solver) + "</extra>",
         )
     bound = comparison.bound(label)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reports import tables, words
+from reports.pages import dump, joined, plain_figure, plotly, template
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from reports.comparison import Case, Comparison
 
-__all__ = ["dump", "html"]
+__all__ = ["html"]
 
 #: Users shown on a map at most, and in all views of the page together: some 130 bytes each.
 MAP_USERS = 2000
@@ -51,25 +51,12 @@ class _Section:
 
 def html(comparison: Comparison) -> str:
     """Return the page; it loads nothing from anywhere and stays below 8 MB."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
 
-    # A figure and its percent sign stay on one line.
-    def joined(text: str) -> str:
-        return text.replace(" %", "\u00a0%")
-
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     shown = comparison.cases[:MOST_INSTANCES]
     most = _map_users(comparison, shown)
     sections = [_section(comparison, case, f"i{i}", most) for i, case in enumerate(shown)]
-    return environment.get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         headline=joined(words.headline(comparison)),
         settings=words.settings(comparison),
         verdicts=[(case.label, joined(words.verdict(comparison, case.label))) for case in comparison.cases],
@@ -81,7 +68,7 @@ def html(comparison: Comparison) -> str:
         left_out=len(comparison.cases) - len(shown),
         versions=", ".join(f"{name} {version}" for name, version in sorted(comparison.versions.items())),
         # The library and the figures' JSON are ours; everything else is escaped.
-        plotly=Markup(get_plotlyjs()) if any(s.bars for s in sections) else "",  # noqa: S704
+        plotly=plotly() if any(s.bars for s in sections) else "",
         safe=Markup,
     )
 
@@ -127,10 +114,10 @@ def _map(comparison: Comparison, case: Case, key: str, most_users: int) -> tuple
     views, names = {}, []
     for i, summary in enumerate(s for s in comparison.summaries(case.label) if s.found):
         name = f"{key}-view{i}"
-        views[name] = _plain(map_view(case.problem, base, summary.best))["data"]
+        views[name] = plain_figure(map_view(case.problem, base, summary.best))["data"]
         objective = words.number(summary.best.objective)
         names.append((name, f"{summary.best.solver} ({case.objective_name} {objective}{case.unit})"))
-    content = {"base": _plain(base.figure), "views": views, "ratio": base.ratio}
+    content = {"base": plain_figure(base.figure), "views": views, "ratio": base.ratio}
     description = (
         f"Map of {case.label}: users as dots, closed base stations as hollow triangles, open servers as squares, "
         "a line from each user to the server of its twin and a dotted one to its access station."
@@ -139,16 +126,4 @@ def _map(comparison: Comparison, case: Case, key: str, most_users: int) -> tuple
 
 
 def _figure(key: str, figure: go.Figure) -> _Figure:
-    return _Figure(key, dump(_plain(figure)))
-
-
-def _plain(figure: go.Figure) -> dict[str, Any]:
-    """Return a figure as plain JSON types, arrays packed as Plotly packs them."""
-    document: dict[str, Any] = json.loads(figure.to_json())
-    return document
-
-
-def dump(document: object) -> str:
-    """Return JSON that cannot end the script element it stands in."""
-    text = json.dumps(document, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return _Figure(key, dump(plain_figure(figure)))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Short = npt.NDArray[np.float32]
 
-__all__ = ["MapBase", "map_base", "map_view", "spread_colours"]
+__all__ = ["MapBase", "map_base", "map_layout", "map_view", "spread_colours"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def map_base(problem: Problem, most_users: int) -> MapBase | None:
     n = problem.n_users
     users = np.unique(np.linspace(0, n - 1, min(n, most_users)).round().astype(np.int64))
     note = f"{users.size:,} of {n:,} users are shown, evenly over their list." if users.size < n else ""
-    figure = go.Figure(layout=style.layout(600))
+    figure = go.Figure(layout=map_layout())
     access = problem.network.access_station[users]
     if (access >= 0).all():
         x, y = _segments(users_m[users], stations_m[access])
@@ -66,19 +66,23 @@ def map_base(problem: Problem, most_users: int) -> MapBase | None:
             line={"color": style.FAINT, "width": 1, "dash": "dot"},
             hoverinfo="skip",
         )
-    figure.update_layout(
+    width, height = np.ptp(np.concatenate([users_m[users], stations_m]), axis=0)
+    ratio = float(np.clip(height / width, 0.3, 1.3)) if width > 0 else 1.0
+    return MapBase(figure, users, note, ratio)
+
+
+def map_layout() -> go.Layout:
+    """Return the layout of all maps: one scale for both axes, and no ground beyond the instance."""
+    return style.layout(
+        600,
         showlegend=True,
         hovermode="closest",
         dragmode="pan",
-        # One scale for both axes, and no ground beyond the instance.
         xaxis={"title": {"text": "x, m"}, "zeroline": False, "constrain": "domain"},
         yaxis={"title": {"text": "y, m"}, "zeroline": False, "constrain": "domain", "scaleanchor": "x"},
         legend={"itemsizing": "constant"},
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": style.CLOSED, "activecolor": style.PALETTE[0]},
     )
-    width, height = np.ptp(np.concatenate([users_m[users], stations_m]), axis=0)
-    ratio = float(np.clip(height / width, 0.3, 1.3)) if width > 0 else 1.0
-    return MapBase(figure, users, note, ratio)
 
 
 def map_view(problem: Problem, base: MapBase, row: Row) -> go.Figure:

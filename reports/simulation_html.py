@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reports import simulation_tables as tables
 from reports import style
-from reports.html import dump
-from reports.maps import spread_colours
+from reports.maps import map_layout, spread_colours
+from reports.pages import dump, joined, plain_figure, plotly, template
 from reports.text import shown
 
 if TYPE_CHECKING:
@@ -41,21 +40,12 @@ _METRICS: tuple[tuple[str, str, Callable[[SlotOutcome], float], bool], ...] = (
 
 def simulation_html(study: Study) -> str:
     """Return the page; it loads nothing from anywhere."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
 
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    series = {key: json.loads(_series(study, key).to_json()) for key, *_ in _METRICS} if study.labels else {}
+    series = {key: plain_figure(_series(study, key)) for key, *_ in _METRICS} if study.labels else {}
     animated = _map(study)
-    return environment.get_template("simulation.html.j2").render(
-        headline=tables.headline(study).replace(" %", "\u00a0%"),
+    return template("simulation.html.j2").render(
+        headline=joined(tables.headline(study)),
         notes=tables.notes(study),
         headings=tables.headings(study),
         text_columns=tables.TEXT_COLUMNS,
@@ -67,7 +57,7 @@ def simulation_html(study: Study) -> str:
         scenario=study.scenarios[0].name,
         policies=animated["names"] if animated else [],
         frames=len(animated["slots"]) if animated else 0,
-        plotly=Markup(get_plotlyjs()) if series or animated else "",  # noqa: S704
+        plotly=plotly() if series or animated else "",
     )
 
 
@@ -98,6 +88,8 @@ def _series(study: Study, key: str) -> go.Figure:
 
 def _map(study: Study) -> dict[str, Any] | None:
     """Return the first scenario's slots as plain lists of short numbers: positions once, associations by policy."""
+    import plotly.graph_objects as go
+
     scenario = study.scenarios[0]
     station_m = scenario.base.network.stations.position_m
     labels = [label for label in study.labels if (label, 0) in study.trajectories]
@@ -144,21 +136,5 @@ def _map(study: Study) -> dict[str, Any] | None:
         ],
         "latency": [[round(1e3 * t.slots[s].latency_s, 1) for s in slots.tolist()] for t in trajectories],
         "moves": [[t.slots[s].migrations for s in slots.tolist()] for t in trajectories],
-        "layout": json.loads(_map_layout().to_json())["layout"],
+        "layout": plain_figure(go.Figure(layout=map_layout()))["layout"],
     }
-
-
-def _map_layout() -> go.Figure:
-    import plotly.graph_objects as go
-
-    figure = go.Figure(layout=style.layout(600))
-    figure.update_layout(
-        showlegend=True,
-        hovermode="closest",
-        dragmode="pan",
-        xaxis={"title": {"text": "x, m"}, "zeroline": False, "constrain": "domain"},
-        yaxis={"title": {"text": "y, m"}, "zeroline": False, "constrain": "domain", "scaleanchor": "x"},
-        legend={"itemsizing": "constant"},
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": style.CLOSED, "activecolor": style.PALETTE[0]},
-    )
-    return figure

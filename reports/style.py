@@ -6,7 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-__all__ = ["CLOSED", "DASHES", "FAINT", "PALETTE", "PART_STYLE", "SYMBOLS", "layout"]
+__all__ = ["CLOSED", "DASHES", "FAINT", "PALETTE", "PART_STYLE", "SYMBOLS", "layout", "line"]
 
 #: Okabe and Ito (2008), without black and yellow, which vanish on dark and on light ground.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
@@ -23,6 +23,16 @@ PART_STYLE = {
 CLOSED = "#888888"
 FAINT = "rgba(128,128,128,0.55)"
 _GRID = "rgba(128,128,128,0.25)"
+
+
+def line(index: int) -> dict[str, Any]:
+    """Return line and marker of the solver at a place: colour and symbol first, then other dashes."""
+    colour = PALETTE[index % 6]
+    return {
+        "line": {"color": colour, "dash": DASHES[index // 6 % 6], "width": 2},
+        # Another symbol in the second round, so that no two of 36 look the same.
+        "marker": {"color": colour, "symbol": SYMBOLS[(index + index // 6) % 6], "size": 8},
+    }
 
 
 def layout(height: int, **settings: Any) -> go.Layout:

@@ -6,15 +6,18 @@ from typing import Annotated
 
 import typer
 
+from dtopt.cli.bench import bench
 from dtopt.cli.compare import compare
 from dtopt.cli.evaluate import evaluate
 from dtopt.cli.generate import generate
 from dtopt.cli.info import info
+from dtopt.cli.report import report
 from dtopt.cli.reproduce import reproduce
 from dtopt.cli.scenarios import scenario
 from dtopt.cli.simulate import simulate
 from dtopt.cli.solve import solve
 from dtopt.cli.solvers import solvers
+from dtopt.cli.suite import app as suite
 from dtopt.cli.train import train
 
 __all__ = ["app"]
@@ -28,8 +31,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (generate, solve, evaluate, info, solvers, compare, scenario, simulate, train, reproduce):
+for command in (
+    generate,
+    solve,
+    evaluate,
+    info,
+    solvers,
+    compare,
+    bench,
+    report,
+    scenario,
+    simulate,
+    train,
+    reproduce,
+):
     app.command(short_help=(command.__doc__ or "").partition("\n")[0])(command)
+app.add_typer(suite, name="suite")
 
 
 def _version(value: bool) -> None:

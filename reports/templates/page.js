@@ -1,23 +1,10 @@
 (() => {
   "use strict";
+  const { config, mapConfig, dressed, onScheme } = dtopt;
   const content = new Map();
   for (const node of document.querySelectorAll("script[data-figure]")) {
     content.set(node.dataset.figure, JSON.parse(node.textContent));
   }
-  const config = { responsive: true, displayModeBar: false };
-  const mapConfig = {
-    responsive: true, displaylogo: false, scrollZoom: false,
-    // Plotly offers to upload the chart by default; this page sends nothing anywhere.
-    showSendToCloud: false, plotlyServerURL: "",
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
-  };
-
-  // Figures have no ground of their own; their text follows the page, light or dark.
-  const dressed = (layout) => {
-    const colour = getComputedStyle(document.body).color;
-    return { ...layout, font: { ...layout.font, color: colour } };
-  };
-
   const draw = (key) => {
     const figure = content.get(key);
     const choice = document.querySelector(`select[data-map="${key}"]`);
@@ -36,6 +23,6 @@
     choice.addEventListener("change", () => draw(choice.dataset.map));
   }
   const all = () => { for (const key of content.keys()) draw(key); };
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", all);
+  onScheme(all);
   all();
 })();

@@ -1,0 +1,1 @@
+"""The shipped suites, one JSON file each; `benchmarks/suites.py` makes them."""

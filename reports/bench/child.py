@@ -1,0 +1,309 @@
+"""The process that runs solvers: one JSON line in for each run, one out with what came of it.
+
+Runs are in a process of their own since a solver may take all memory, crash, or not come back: then only this process
+ends (see `reports.bench.keeper`). It lives on from run to run, so that what libraries load and Numba compiles is there
+before a run is timed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import datetime
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from dtopt.generators import generate
+from dtopt.problem import Placement
+from dtopt.registry import solve
+from dtopt.result import Incumbent, Result, Status
+from dtopt.solution import Solution
+from dtopt.stop import MaxIterations
+from instances.suites.recipes import checked
+from reports.bench.machine import machine
+from reports.bench.plan import MAX_ITERATIONS, Task
+from reports.judge import FAILED, judge, refusal
+from reports.records import Run, canonical
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from dtopt.problem import Problem
+
+__all__ = ["Runner", "main", "now"]
+
+#: A tiny instance to warm up on, and how long a solver may take there, s.
+WARM_USERS, WARM_STATIONS, WARM_SECONDS = 24, 4, 2.0
+#: Above this many pairs of user and station solvers take other ways, so they warm up on the instance itself, for so
+#: long, s.
+LARGE_PAIRS, LARGE_SECONDS = 100_000, 5.0
+#: Linux: end with the parent, by `prctl`.
+PR_SET_PDEATHSIG = 1
+
+
+def now() -> str:
+    """Return the time, UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+class Runner:
+    """Runs one task after another, and keeps what may serve the next."""
+
+    def __init__(self) -> None:
+        self._problem: tuple[str, Problem] | None = None
+        self._warm: set[tuple[object, ...]] = set()
+
+    def problem(self, task: Task) -> Problem:
+        """Return the problem of a task; the last one is kept, since all solvers run on one in turn."""
+        if self._problem is None or self._problem[0] != task.hash:
+            self._problem = None
+            self._problem = task.hash, checked(task.recipe, task.hash, data=task.data)
+        return self._problem[1]
+
+    def warm(self, task: Task, problem: Problem) -> None:
+        """Let the solver compile and load what it needs, before the clock starts."""
+        large = problem.n_users * problem.n_stations > LARGE_PAIRS
+        objective = problem.objective if isinstance(problem, Placement) else ""
+        way = (task.solver, canonical(task.options), problem.kind, problem.sharing, problem.deadline, objective)
+        if (*way, large) in self._warm:
+            return
+        self._warm.add((*way, large))
+        options = {k: v for k, v in task.options.items() if k != MAX_ITERATIONS}
+        for tried, seconds in ((_like(problem), WARM_SECONDS), *([(problem, LARGE_SECONDS)] if large else [])):
+            # What goes wrong here goes wrong in the run, and is told there.
+            with contextlib.suppress(Exception):
+                solve(tried, task.solver, time_limit=seconds, seed=0, stop=MaxIterations(50), **options)
+
+    def run(self, task: Task, watch: Watch) -> Run:
+        """Do a task; whatever a solver does short of ending the process is a run that says so."""
+        try:
+            problem = self.problem(task)
+        except Exception as error:
+            # The fault is that of this machine or of its data, not of the solver.
+            return failure(task, f"the instance cannot be made: {refusal(error)[1]}", "")
+        self.warm(task, problem)
+        options = dict(task.options)
+        iterations = options.pop(MAX_ITERATIONS, None)
+        stop = None if iterations is None else MaxIterations(iterations)
+        watch.start(task, problem)
+        try:
+            result = solve(
+                problem,
+                task.solver,
+                time_limit=task.time_limit,
+                seed=task.seed,
+                stop=stop,
+                on_incumbent=watch.keep,
+                **options,
+            )
+        except Exception as error:
+            status, message = refusal(error)
+            return failure(task, message, "", status=status)
+        return judged(task, problem, result)
+
+
+class Watch:
+    """Stops a run that does not end: tells the incumbent that it had at its limit, and ends the process.
+
+    A solver inside a library that holds the interpreter cannot be watched from here; the parent then ends the process
+    a little later, and the incumbent is lost.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._timer: threading.Timer | None = None
+        self._trace: list[Incumbent] = []
+        self._last: Solution | None = None
+        self._limit = float("inf")
+
+    def start(self, task: Task, problem: Problem) -> None:
+        """Begin; the parent's clock starts too."""
+        self._trace, self._last = [], None
+        self._limit = float("inf") if task.time_limit is None else task.time_limit
+        self._answer.say({"phase": "run"})
+        if task.hard_s is not None:
+            self._timer = threading.Timer(task.hard_s, self._stop, (task, problem))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def keep(self, step: Incumbent, solution: Solution) -> None:
+        """Note an incumbent; those after the limit do not count, should the run be stopped."""
+        if step.time_s <= self._limit:
+            self._trace.append(step)
+            self._last = solution
+
+    def end(self) -> None:
+        """Note that the run has ended by itself."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _stop(self, task: Task, problem: Problem) -> None:
+        result = Result(
+            solver=task.solver,
+            seed=task.seed,
+            problem_kind=problem.kind,
+            problem_name=problem.name,
+            problem_hash=problem.content_hash,
+            status=Status.TIME_LIMIT,
+            solution=self._last,
+            evaluation=None,
+            trace=tuple(self._trace),
+            wall_s=task.hard_s or 0.0,
+        )
+        run = judged(task, problem, result)
+        message = f"did not end by itself: stopped after {task.hard_s:g} s (its limit is {task.time_limit:g} s)"
+        if run.association is not None:
+            message += ", with what it had at its limit"
+        document = run.to_json() | {"message": message}
+        if run.association is None:
+            document["status"] = FAILED
+        if self._answer.last({"run": document, "stopped": True}):
+            os._exit(0)
+
+
+class Answer:
+    """Where lines go to the parent; the last word on a run is said once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._open = False
+
+    def begin(self) -> None:
+        """Note that a run begins, on which a last word is to be said."""
+        with self._lock:
+            self._open = True
+
+    def say(self, document: dict[str, Any]) -> None:
+        """Write a line."""
+        with self._lock:
+            self._write(document)
+
+    def last(self, document: dict[str, Any]) -> bool:
+        """Write the last line on the run, unless that was done."""
+        with self._lock:
+            if not self._open:
+                return False
+            self._open = False
+            self._write(document)
+            return True
+
+    def _write(self, document: dict[str, Any]) -> None:
+        self._stream.write(json.dumps(document) + "\n")
+        self._stream.flush()
+
+
+def failure(task: Task, message: str, machine_id: str, *, status: str = FAILED, wall_s: float | None = None) -> Run:
+    """Return the run of a task that came to nothing."""
+    return Run(
+        key=task.key,
+        instance=task.label,
+        hash=task.hash,
+        solver=task.solver,
+        options=canonical(task.options),
+        seed=task.seed,
+        time_limit=task.time_limit,
+        status=status,
+        wall_s=wall_s,
+        message=message,
+        machine=machine_id,
+        finished=now(),
+    )
+
+
+def judged(task: Task, problem: Problem, result: Result) -> Run:
+    """Return what is kept of a result, after the evaluator's own look at its solution."""
+    solution = result.solution
+    if solution is not None:
+        # In the form in which it is kept, so that whoever judges it again finds the same.
+        solution = Solution(solution.association, solution.open_servers)
+    status, evaluation, message = judge(problem, result, solution)
+    kept = None if evaluation is None else solution
+    spare = kept is not None and not np.array_equal(np.unique(kept.association), kept.open_servers)
+    terms = None if evaluation is None else evaluation.terms
+    return Run(
+        key=task.key,
+        instance=task.label,
+        hash=task.hash,
+        solver=task.solver,
+        options=canonical(task.options),
+        seed=task.seed,
+        time_limit=task.time_limit,
+        status=status,
+        objective=None if evaluation is None else float(evaluation.objective),
+        bound=_finite(result.bound),
+        latency_s=None if terms is None else float(terms.latency),
+        n_open=None if terms is None else int(terms.n_open),
+        terms="{}" if terms is None else canonical({k: float(v) for k, v in asdict(terms).items()}),
+        wall_s=float(result.wall_s),
+        cpu_s=float(result.cpu_s),
+        iterations=int(result.iterations),
+        message=message,
+        finished=now(),
+        trace=tuple((float(step.time_s), float(step.objective)) for step in result.trace),
+        association=None if kept is None else kept.association,
+        open_servers=kept.open_servers if spare and kept is not None else None,
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and np.isfinite(value) else None
+
+
+def _like(problem: Problem) -> Problem:
+    """Return a tiny problem on which a solver takes the ways that it takes on this one."""
+    options: dict[str, Any] = {"users": WARM_USERS, "stations": WARM_STATIONS, "sharing": problem.sharing}
+    if isinstance(problem, Placement):
+        return generate("paper", seed=7, objective=problem.objective, **options)
+    return generate("paper", seed=7, kind="migration", **options)
+
+
+def main() -> None:
+    """Answer the parent until it closes its end; arguments: its process, and threads of a run."""
+    parent, threads = int(sys.argv[1]), int(sys.argv[2])
+    _end_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What libraries print must not get between the answers.
+    stream = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    answer = Answer(stream)
+    here = machine(threads)
+    answer.say({"machine": here})
+    runner, watch = Runner(), Watch(answer)
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(lines,), daemon=True).start()
+    with threadpool_limits(threads):
+        while True:
+            task = Task(**json.loads(lines.get()))
+            answer.begin()
+            run = runner.run(task, watch)
+            watch.end()
+            answer.last({"run": run.to_json()})
+
+
+def _listen(lines: queue.SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        lines.put(line)
+    # The parent has gone, or wants no more.
+    os._exit(0)
+
+
+def _end_with(parent: int) -> None:
+    """Make sure that no run goes on, and slows others down, after its parent was killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

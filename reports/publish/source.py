@@ -1,0 +1,48 @@
+"""What every form of a report is made from: results, scores and rankings, computed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reports.statistics.ranking import rank
+from reports.statistics.scores import score
+
+if TYPE_CHECKING:
+    from reports.results import Results
+    from reports.statistics.ranking import Ranking
+    from reports.statistics.scores import Scores
+
+__all__ = ["Source", "source"]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Results with all that is computed of them.
+
+    Parameters
+    ----------
+    results : Results
+    scores : Scores
+    rankings : tuple of Ranking
+    """
+
+    results: Results
+    scores: Scores
+    rankings: tuple[Ranking, ...]
+
+    @property
+    def title(self) -> str:
+        """The title of the report."""
+        return self.results.title or "dtopt benchmark"
+
+    @property
+    def first_rankings(self) -> tuple[Ranking, ...]:
+        """The ranking with the longest time limit of each kind of problem."""
+        return tuple({ranking.group.kind: ranking for ranking in reversed(self.rankings)}.values())[::-1]
+
+
+def source(results: Results) -> Source:
+    """Return results with their scores and rankings."""
+    scores = score(results)
+    return Source(results, scores, rank(scores))
