@@ -421,6 +421,12 @@ class Migration(Problem):
         """E_i = p_i times the wireless time, (19), J, shape (N,)."""
         return self.network.users.tx_power_w * self.wireless_latency
 
+    @property
+    def move_seconds_per_m(self) -> FloatArray:
+        """Weighted time that moving a twin by a metre of wire adds to T_i(t), shape (N,), s/m."""
+        data_bits = self.network.users.data_bits
+        return np.asarray(self.migration_weight * self.network.backhaul_s_per_bit_m * data_bits)
+
     def move_latency(self, users: IntArray, servers: IntArray) -> FloatArray:
         """Return the time to move twins from where they were to servers, φ D_i d(k, l), unweighted, s."""
         before = self.previous[users]

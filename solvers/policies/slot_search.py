@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.problem import Migration
 
-__all__ = ["compile_search", "search_slot", "slot_arrays"]
+__all__ = ["compile_search", "search_arrays", "search_slot", "slot_arrays"]
 
 #: Up to so many pairs of users swaps and kicks are tried too.
 SWAPPED_PAIRS = 40_000
@@ -98,6 +98,13 @@ def search_slot(
     seed : int
     """
     arrays, servers = slot_arrays(problem, bonus)
+    return search_arrays(problem, start, arrays, servers, iterations=iterations, seed=seed)
+
+
+def search_arrays(
+    problem: Migration, start: IntArray, arrays: Arrays, servers: IntArray, *, iterations: int = 0, seed: int = 0
+) -> IntArray:
+    """Do what `search_slot` does, on arrays that `slot_arrays` has made, the bonus among them."""
     column = np.full(problem.n_stations, -1, dtype=np.int64)
     column[servers] = np.arange(servers.size)
     small = problem.n_users**2 <= SWAPPED_PAIRS
@@ -110,7 +117,7 @@ def search_slot(
         if not evaluate(problem, Solution(first)).feasible:
             # Hard deadlines that nobody can meet: as little as possible late.
             soft = replace(problem, deadline="soft")
-            return search_slot(soft, first, bonus=bonus, iterations=iterations, seed=seed)
+            return search_slot(soft, first, bonus=arrays.bonus if arrays.bonus.size else None, iterations=iterations, seed=seed)
         found = column[first]
         settle(arrays, found, TRIES, PASSES, enough)
     if small:
