@@ -7,7 +7,10 @@ from dataclasses import fields, is_dataclass
 
 import numpy as np
 
-__all__ = ["fingerprint"]
+__all__ = ["UNHASHED_DEFAULT", "fingerprint"]
+
+#: Metadata of a field that came later: at its default it is left out, so that older hashes still hold.
+UNHASHED_DEFAULT = {"unhashed_default": True}
 
 #: Labels for people: renaming a station does not make old solutions strangers.
 _LABELS = frozenset({"name", "names"})
@@ -28,7 +31,8 @@ def _update(digest: hashlib._Hash, value: object) -> None:
     if is_dataclass(value):
         digest.update(f"<{type(value).__name__}>".encode())
         for field in fields(value):
-            if field.name not in _LABELS:
+            later = bool(field.metadata.get("unhashed_default")) and getattr(value, field.name) == field.default
+            if field.name not in _LABELS and not later:
                 digest.update(f"{field.name}=".encode())
                 _update(digest, getattr(value, field.name))
         digest.update(b"</>")

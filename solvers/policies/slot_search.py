@@ -102,9 +102,19 @@ def search_slot(
 
 
 def search_arrays(
-    problem: Migration, start: IntArray, arrays: Arrays, servers: IntArray, *, iterations: int = 0, seed: int = 0
+    problem: Migration,
+    start: IntArray,
+    arrays: Arrays,
+    servers: IntArray,
+    *,
+    iterations: int = 0,
+    seed: int = 0,
+    swaps: bool = True,
 ) -> IntArray:
-    """Do what `search_slot` does, on arrays that `slot_arrays` has made, the bonus among them."""
+    """Do what `search_slot` does, on arrays that `slot_arrays` has made, the bonus among them.
+
+    Without `swaps` and where deadlines are soft it ends with shifts, and their result is not judged: it is feasible.
+    """
     column = np.full(problem.n_stations, -1, dtype=np.int64)
     column[servers] = np.arange(servers.size)
     small = problem.n_users**2 <= SWAPPED_PAIRS
@@ -112,6 +122,8 @@ def search_arrays(
     kept = granted(problem, start)
     found = np.where(kept >= 0, column[np.maximum(kept, 0)], -1)
     missing = settle(arrays, found, TRIES, PASSES, enough)
+    if not missing and not swaps and not arrays.hard:
+        return np.asarray(servers[found])
     if missing or not evaluate(problem, Solution(servers[found])).feasible:
         first = feasible_near(problem, start)
         if not evaluate(problem, Solution(first)).feasible:
@@ -120,6 +132,6 @@ def search_arrays(
             return search_slot(soft, first, bonus=arrays.bonus if arrays.bonus.size else None, iterations=iterations, seed=seed)
         found = column[first]
         settle(arrays, found, TRIES, PASSES, enough)
-    if small:
+    if small and swaps:
         found = UtilitySearch(arrays).improve(found, iterations, seed)
     return np.asarray(servers[found])

@@ -31,10 +31,13 @@ class PolicyOnline:
         A file that ``dtopt train policy-online`` wrote, in the place of the shipped one.
     corrected : bool
         Without, values are those of the fitted future alone, which the network corrects.
+    swaps : bool
+        Whether pairs of users are exchanged too, in slots of at most 200 users; it takes half of the time.
     """
 
     weights: str | Path | None = None
     corrected: bool = True
+    swaps: bool = False
     network: Weights | None = field(init=False, repr=False, default=None)
 
     forecasts: ClassVar[bool] = False
@@ -51,7 +54,8 @@ class PolicyOnline:
         view = look(observation)
         arrays = view.arrays._replace(bonus=bonus(view, self.network))
         problem = observation.problem
-        return Decision(search_arrays(problem, problem.previous, arrays, view.servers, seed=observation.seed))
+        start = problem.previous
+        return Decision(search_arrays(problem, start, arrays, view.servers, seed=observation.seed, swaps=self.swaps))
 
 
 def bonus(view: View, network: Weights | None) -> FloatArray:

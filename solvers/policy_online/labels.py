@@ -34,15 +34,16 @@ __all__ = ["Lesson", "Run", "lesson", "values"]
 
 
 class Lesson(NamedTuple):
-    """What one run teaches, of L users in slots: shown, (L, S, `FEATURES`); value and target, (L, S); allowed, (L, S).
+    """What one run teaches, of L users in slots: shown, (L, S, `FEATURES`); the others have shape (L, S).
 
-    value is that by the fitted future, in the user's unit and less that of the best; target, in the same unit, is what
-    the run says, less its mean over the user's servers.
+    value is that by the fitted future, in the user's unit and less that of the best; kept and best, in the same unit,
+    are what the run says, see `values`, less the mean over the user's servers.
     """
 
     shown: Floats32
     value: Floats32
-    target: Floats32
+    kept: Floats32
+    best: Floats32
     allowed: NDArray[np.bool_]
 
 
@@ -137,7 +138,7 @@ class _Recorder:
         view = look(observation)
         extra = bonus(view, self.network)
         arrays = view.arrays._replace(bonus=extra)
-        found = search_arrays(problem, problem.previous, arrays, view.servers, seed=observation.seed)
+        found = search_arrays(problem, problem.previous, arrays, view.servers, seed=observation.seed, swaps=False)
         between = problem.network.station_distance(view.servers[:, None], view.servers[None, :])
         old = view.column >= 0
         away = np.where(old[:, None], problem.move_seconds_per_m[:, None] * between[np.maximum(view.column, 0)], 0.0)
@@ -149,7 +150,7 @@ class _Recorder:
 
 
 def lesson(
-    scenario: Scenario, network: Weights | None, *, best: bool, last: int, part: float, seed: int
+    scenario: Scenario, network: Weights | None, *, last: int, part: float, seed: int
 ) -> tuple[Lesson, float]:
     """Run a policy over a scenario and return what it teaches, and its utility.
 
@@ -158,8 +159,6 @@ def lesson(
     scenario : Scenario
     network : Weights or None
         The policy's; None for the values by the fitted future alone.
-    best : bool
-        See `values`.
     last : int
         So many slots at the end teach nothing: what comes after them is not known.
     part : float
@@ -169,7 +168,7 @@ def lesson(
     recorder = _Recorder(network)
     trajectory = simulate(scenario, recorder)
     run, users = _run(scenario, recorder, trajectory.associations)
-    value = values(run, best)
+    kept_value, best_value = values(run, False), values(run, True)
     random = np.random.default_rng(seed)
     kept: list[tuple[Any, ...]] = []
     for t in range(scenario.n_slots - last):
@@ -178,12 +177,14 @@ def lesson(
         some = (run.server[t + 1, there] >= 0) & (random.random(there.size) < part)
         some &= np.isfinite(view.arrays.slack).any(axis=1) & (view.unit > 0)
         if some.any():
-            target = value[t, there[some]] / view.unit[some, None]
-            allowed = np.isfinite(view.arrays.slack[some])
-            kept.append((view.shown[some], view.value[some], target, allowed))
-    shown, first, target, allowed = (np.concatenate(parts) for parts in zip(*kept, strict=True))
-    target -= target.mean(axis=1, keepdims=True)
-    return Lesson(shown, first.astype(np.float32), target.astype(np.float32), allowed), trajectory.objective
+            unit = view.unit[some, None]
+            own, best = kept_value[t, there[some]] / unit, best_value[t, there[some]] / unit
+            kept.append((view.shown[some], view.value[some], own, best, np.isfinite(view.arrays.slack[some])))
+    shown, first, own, best, allowed = (np.concatenate(parts) for parts in zip(*kept, strict=True))
+    own -= own.mean(axis=1, keepdims=True)
+    best -= best.mean(axis=1, keepdims=True)
+    few = (array.astype(np.float32) for array in (first, own, best))
+    return Lesson(shown, *few, allowed), trajectory.objective
 
 
 def _run(scenario: Scenario, recorder: _Recorder, associations: tuple[IntArray, ...]) -> tuple[Run, list[IntArray]]:

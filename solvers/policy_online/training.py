@@ -12,7 +12,7 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -58,8 +58,8 @@ class Config(BaseModel):
     slots: int = Field(120, ge=3, description="slots of each")
     last: int = Field(25, ge=1, description="slots at the end of which nothing is learnt")
     part: float = Field(0.5, gt=0.0, le=1.0, description="part of users and slots that is learnt from")
-    target: Literal["policy", "best"] = Field(
-        "policy", description="what a server is worth: with what the policy would do, or the best with hindsight"
+    hindsight: float = Field(
+        0.5, ge=0.0, le=1.0, description="weight of what the best with hindsight gets, beside what the policy would get"
     )
     width: int = Field(48, ge=1, description="of the first layer")
     second: int = Field(32, ge=1, description="of the second layer")
@@ -218,9 +218,7 @@ class _Training:
                     found.append(Lesson(*(stored[name] for name in Lesson._fields)))
             else:
                 scenario = draw(config.first_scenario + at, config.slots, config.users)
-                made, _ = lesson(
-                    scenario, weights, best=config.target == "best", last=config.last, part=config.part, seed=at
-                )
+                made, _ = lesson(scenario, weights, last=config.last, part=config.part, seed=at)
                 made = made._replace(shown=made.shown.astype(np.float16))
                 draft = path.with_name(path.name + ".part.npz")
                 np.savez(draft, **made._asdict())
@@ -228,7 +226,7 @@ class _Training:
                 found.append(made)
             if self.on_step is not None:
                 self.on_step(self.step, self.steps, {"round": float(number), "played": float(count + 1)})
-        return _padded(found)
+        return _padded(found, config.hindsight)
 
     def _held_out(self) -> float:
         """Return how much more utility the policy has than without the network, on the mean of scenarios, %."""
@@ -300,7 +298,7 @@ class _Training:
         self.step, self.before_s, self.rows = stored["step"], stored["seconds"], stored["rows"]
 
 
-def _padded(lessons: list[Lesson]) -> tuple[Tensor, ...]:
+def _padded(lessons: list[Lesson], hindsight: float) -> tuple[Tensor, ...]:
     """Return shown, value, target, which pairs are there, and weights of users, for all lessons together."""
     most = max(one.value.shape[1] for one in lessons)
     rows = sum(len(one.value) for one in lessons)
@@ -312,7 +310,8 @@ def _padded(lessons: list[Lesson]) -> tuple[Tensor, ...]:
         count, m = one.value.shape
         here = slice(at, at + count)
         shown[here, :m], value[here, :m], there[here, :m] = one.shown, one.value, one.allowed
-        target[here, :m] = np.clip(one.target, -LARGEST, LARGEST)
+        mixed = (1.0 - hindsight) * one.kept + hindsight * one.best
+        target[here, :m] = np.clip(mixed, -LARGEST, LARGEST)
         weight[here] = 1.0 / (float(target[here, :m].var()) + SPREAD)
         at += count
     weight /= weight.mean()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Floats32 = NDArray[np.float32]
 
-__all__ = ["FEATURES", "View", "look"]
+__all__ = ["FEATURES", "PAIR_FEATURES", "USER_FEATURES", "View", "look", "look_back"]
 
 #: Slots that a user's rate is averaged over: longer than fading is coherent.
 AVERAGED = 12
@@ -87,13 +87,17 @@ class View(NamedTuple):
 
 
 def look(observation: Observation) -> View:
-    """Return the view of a slot."""
-    problem, past = observation.problem, observation.past
+    """Return the view of the slot that is decided."""
+    return look_back(observation.past, observation.problem)
+
+
+def look_back(past: Past, problem: Migration) -> View:
+    """Return the view that there was of the slot of a past, from its P2."""
     arrays, servers = slot_arrays(problem)
     column = np.full(problem.n_stations, -1, dtype=np.int64)
     column[servers] = np.arange(servers.size)
     before = np.where(problem.previous >= 0, column[np.maximum(problem.previous, 0)], -1)
-    return _viewed(observation.users, problem, past, arrays, servers, before)
+    return _viewed(past.users(past.slot), problem, past, arrays, servers, before)
 
 
 def _viewed(
