@@ -129,7 +129,8 @@ def search_arrays(
         if not evaluate(problem, Solution(first)).feasible:
             # Hard deadlines that nobody can meet: as little as possible late.
             soft = replace(problem, deadline="soft")
-            return search_slot(soft, first, bonus=arrays.bonus if arrays.bonus.size else None, iterations=iterations, seed=seed)
+            bonus = arrays.bonus if arrays.bonus.size else None
+            return search_slot(soft, first, bonus=bonus, iterations=iterations, seed=seed)
         found = column[first]
         settle(arrays, found, TRIES, PASSES, enough)
     if small and swaps:

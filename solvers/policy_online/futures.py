@@ -118,9 +118,7 @@ def fit_motion(seen: FloatArray, users: IntArray, ahead: IntArray, slot_s: float
 
 
 @numba.njit(cache=True)
-def _spread(
-    x: float, y: float, station_m: FloatArray, part: float, into: FloatArray, gap: FloatArray
-) -> None:
+def _spread(x: float, y: float, station_m: FloatArray, part: float, into: FloatArray, gap: FloatArray) -> None:
     """Add to the chances of stations to serve a user that is at a place with some chance."""
     nearest = np.inf
     for j in range(station_m.shape[0]):

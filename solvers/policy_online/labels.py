@@ -149,9 +149,7 @@ class _Recorder:
         return Decision(found)
 
 
-def lesson(
-    scenario: Scenario, network: Weights | None, *, last: int, part: float, seed: int
-) -> tuple[Lesson, float]:
+def lesson(scenario: Scenario, network: Weights | None, *, last: int, part: float, seed: int) -> tuple[Lesson, float]:
     """Run a policy over a scenario and return what it teaches, and its utility.
 
     Parameters
@@ -206,7 +204,5 @@ def _run(scenario: Scenario, recorder: _Recorder, associations: tuple[IntArray, 
         growth[there], size[there] = view.arrays.growth, view.arrays.size
         rate[t], part[t] = view.arrays.rate, view.arrays.part
     server = column[np.stack(associations)]
-    run = Run(
-        slack, extra, server, growth, rate, size, part, move, between, view.arrays.beta, view.arrays.penalty
-    )
+    run = Run(slack, extra, server, growth, rate, size, part, move, between, view.arrays.beta, view.arrays.penalty)
     return run, users

@@ -27,8 +27,8 @@ AVERAGED = 12
 EARLIER = (1, 2, 4, 8)
 #: Of `AHEAD`, those whose wires are shown.
 SHOWN = (0, 2, 4, 6, 8)
-#: Numbers shown are cut here; exponents too.
-LARGEST = 5.0
+#: Numbers shown are cut here; exponents, so that what is worth nothing or everything stays a number, there.
+LARGEST, EXPONENT = 5.0, 30.0
 _AHEAD = np.array(AHEAD, dtype=np.int64)
 
 #: Numbers for each pair, in order; those of users alone come last.
@@ -132,10 +132,11 @@ def _viewed(
     compute = arrays.growth[:, None] * arrays.rate * (there + np.where(here, 0.0, load))
     least = np.where(allowed, now + compute, np.inf).min(axis=1)
     least = np.where(np.isfinite(least), least, 0.0)
-    unit = arrays.beta * np.exp(np.clip(arrays.deadline - usual - least, -30.0, 30.0))
-    late = np.clip(arrays.growth * np.max(arrays.rate) * 0.0 + arrays.deadline - wireless, -30.0, 30.0)
-    own = arrays.beta * np.exp(np.clip(late[:, None] - now - compute, -30.0, 30.0)) * (arrays.growth[:, None] * arrays.rate)
-    fall = np.where(here, own, 0.0)
+    unit = arrays.beta * np.exp(np.clip(arrays.deadline - usual - least, -EXPONENT, EXPONENT))
+    # What the utility of those who are on a server loses for a unit of load.
+    spare = arrays.deadline[:, None] - wireless[:, None] - now - compute
+    slope = arrays.growth[:, None] * arrays.rate
+    fall = np.where(here, arrays.beta * np.exp(np.clip(spare, -EXPONENT, EXPONENT)) * slope, 0.0)
     pressure = (fall.sum(axis=0) - fall) * load / unit[:, None]
 
     position = past.record(slot).position_m[users]
@@ -152,7 +153,7 @@ def _viewed(
         chance[:, :, np.arange(n), np.maximum(access, 0)] = 1.0
         direct, falls = now, np.zeros((n, m))
     else:
-        low, high = np.minimum(station_m.min(axis=0), position.min(axis=0)), None
+        low = np.minimum(station_m.min(axis=0), position.min(axis=0))
         high = np.maximum(station_m.max(axis=0), position.max(axis=0))
         chance = stations_ahead(position, velocity, access, motion, station_m, _AHEAD, low, high)
         ways = position[:, None, :] - station_m[servers]
@@ -187,7 +188,7 @@ def _viewed(
     show(now)
     show(compute)
     show(pressure)
-    show(arrays.deadline[:, None] - wireless[:, None] - now - compute)
+    show(spare)
     show(here.astype(np.float64))
     show(away)
     show(move[:, None] * between.sum(axis=1) / max(m - 1, 1))

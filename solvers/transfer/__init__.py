@@ -92,9 +92,7 @@ class DrlTransfer(Options):
         if observation.slot and self._learners and self._learners[0].slot == observation.slot:
             return self._learners[0]
         servers = int(observation.problem.server_allowed.sum())
-        learner = Learner(
-            self, past.n_users, servers, source=self._model(), transfers=self.transfers, seed=self.seed
-        )
+        learner = Learner(self, past.n_users, servers, source=self._model(), transfers=self.transfers, seed=self.seed)
         self._learners[:] = [learner]
         for slot in range(observation.slot):
             users, problem = past.users(slot), past.problem(slot)
@@ -102,9 +100,7 @@ class DrlTransfer(Options):
             self._learn(learner, users, problem, look_back(past.before(slot), problem), past.association(slot)[users])
         return learner
 
-    def _learn(
-        self, learner: Learner, users: IntArray, problem: Migration, view: View, association: IntArray
-    ) -> None:
+    def _learn(self, learner: Learner, users: IntArray, problem: Migration, view: View, association: IntArray) -> None:
         between = problem.network.station_distance(view.servers[:, None], view.servers[None, :])
         learner.experience(seen(users, view, problem.move_seconds_per_m, between))
         learner.migrate(users, np.searchsorted(view.servers, association))

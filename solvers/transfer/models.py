@@ -98,7 +98,8 @@ def gradient(
     servers, inputs = before.shape[1:]
     bias, last = hidden * inputs, hidden * inputs + hidden
     slope, error = np.zeros((n, width)), np.zeros(n)
-    activity, value, later, target = np.empty((servers, hidden)), np.empty(servers), np.empty(servers), np.empty(servers)
+    activity = np.empty((servers, hidden))
+    value, later, target = np.empty(servers), np.empty(servers), np.empty(servers)
     for i in range(n):
         count = 0
         for b in range(chosen.shape[1]):
