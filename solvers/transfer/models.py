@@ -1,7 +1,8 @@
 """Twins' models: one small network for each user, all of the same shape, stacked as rows of parameters.
 
 A model takes what is seen of a user and a server and says what the server is worth to the user after this slot: a value
-to come, C(s, k), of which only differences between a user's servers count. One hidden layer; the last one is linear.
+to come, C(s, k), of which only differences between a user's servers count. One hidden layer of softsign units,
+x / (1 + |x|); the last one is linear. Parameters: weights (inputs, hidden), biases (hidden), weights of the last layer.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def parameters(inputs: int, hidden: int) -> int:
 
 def random_models(random: np.random.Generator, count: int, inputs: int, hidden: int) -> FloatArray:
     """Return models drawn at random (Glorot and Bengio 2010), shape (count, P)."""
-    first = random.uniform(-1.0, 1.0, (count, hidden, inputs)) * math.sqrt(6.0 / (inputs + hidden))
+    first = random.uniform(-1.0, 1.0, (count, inputs, hidden)) * math.sqrt(6.0 / (inputs + hidden))
     last = random.uniform(-1.0, 1.0, (count, hidden)) * math.sqrt(6.0 / (hidden + 1))
     return np.concatenate([first.reshape(count, hidden * inputs), np.zeros((count, hidden)), last], axis=1)
 
@@ -42,12 +43,15 @@ def _forward(model: FloatArray, state: FloatArray, hidden: int, activity: FloatA
     bias, last = hidden * inputs, hidden * inputs + hidden
     mean = 0.0
     for k in range(servers):
+        # Over hidden units inside, so that the compiler makes vectors of them.
+        for h in range(hidden):
+            activity[k, h] = model[bias + h]
+        for x in range(inputs):
+            for h in range(hidden):
+                activity[k, h] += model[x * hidden + h] * state[k, x]
         out[k] = 0.0
         for h in range(hidden):
-            total = model[bias + h]
-            for x in range(inputs):
-                total += model[h * inputs + x] * state[k, x]
-            activity[k, h] = math.tanh(total)
+            activity[k, h] /= 1.0 + abs(activity[k, h])
             out[k] += model[last + h] * activity[k, h]
         mean += out[k] / servers
     for k in range(servers):
@@ -100,6 +104,7 @@ def gradient(
     slope, error = np.zeros((n, width)), np.zeros(n)
     activity = np.empty((servers, hidden))
     value, later, target = np.empty(servers), np.empty(servers), np.empty(servers)
+    back = np.empty(hidden)
     for i in range(n):
         count = 0
         for b in range(chosen.shape[1]):
@@ -122,10 +127,11 @@ def gradient(
                 for h in range(hidden):
                     a = activity[k, h]
                     slope[i, last + h] += wrong * a
-                    back = wrong * models[i, last + h] * (1.0 - a * a)
-                    slope[i, bias + h] += back
-                    for x in range(inputs):
-                        slope[i, h * inputs + x] += back * before[r, k, x]
+                    back[h] = wrong * models[i, last + h] * (1.0 - abs(a)) ** 2
+                    slope[i, bias + h] += back[h]
+                for x in range(inputs):
+                    for h in range(hidden):
+                        slope[i, x * hidden + h] += back[h] * before[r, k, x]
         for p in range(width):
             slope[i, p] *= 2.0 / max(count, 1)
         error[i] /= max(count, 1)

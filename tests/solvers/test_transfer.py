@@ -28,8 +28,9 @@ NAMES = ("drl-transfer", "drl-scratch", "drl-frozen")
 def plain_value(model: np.ndarray, state: np.ndarray) -> np.ndarray:
     """Return what `valued` says of one user, in NumPy."""
     inputs = state.shape[1]
-    first, rest = model[: HIDDEN * inputs].reshape(HIDDEN, inputs), model[HIDDEN * inputs :]
-    out = np.tanh(state @ first.T + rest[:HIDDEN]) @ rest[HIDDEN:]
+    first, rest = model[: HIDDEN * inputs].reshape(inputs, HIDDEN), model[HIDDEN * inputs :]
+    total = state @ first + rest[:HIDDEN]
+    out = (total / (1 + abs(total))) @ rest[HIDDEN:]
     return np.asarray(out - out.mean())
 
 
