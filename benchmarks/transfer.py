@@ -186,14 +186,12 @@ def _gains(scenario: Scenario, first: int, last: int) -> FloatArray:
 
 
 def shifted(kind: str, seed: int) -> tuple[Scenario, Scenario]:
-    """Return a scenario, and what follows it after a shift; everyone is there all the time but new users.
+    """Return a scenario, and what follows it after a shift.
 
     ``user moves``: every user goes on where another one was; ``fading``: all gains are Rayleigh-faded anew in every
     slot; ``CPU drop``: the two servers of most CPU keep a third of it; ``new users``: half of the users are others.
     """
-    whole = dtopt.generate_scenario(
-        "paper", seed=1000 + seed, slots=BEFORE + AFTER, interaction="construction", away_s=0.0
-    )
+    whole = dtopt.generate_scenario("paper", seed=1000 + seed, slots=BEFORE + AFTER, interaction="construction")
     first, then = _half(whole, 0, BEFORE), _half(whole, BEFORE, BEFORE + AFTER)
     random = np.random.default_rng([seed, 9])
     if kind == "user moves":
@@ -209,7 +207,8 @@ def shifted(kind: str, seed: int) -> tuple[Scenario, Scenario]:
         cpu[:, allowed[np.argsort(-cpu[0, allowed])[:2]]] /= 3.0
         then = replace(then, cpu_hz=cpu)
     else:
-        present = np.ones((BEFORE, whole.n_users), dtype=bool)
+        assert first.present is not None
+        present = first.present.copy()
         new = random.permutation(whole.n_users)[: whole.n_users // 2]
         present[:, new] = False
         base = replace(first.base, previous=np.where(present[0], first.base.previous, -1))

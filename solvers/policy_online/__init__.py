@@ -37,7 +37,7 @@ class PolicyOnline:
 
     weights: str | Path | None = None
     corrected: bool = True
-    swaps: bool = False
+    swaps: bool = True
     network: Weights | None = field(init=False, repr=False, default=None)
 
     forecasts: ClassVar[bool] = False

@@ -51,19 +51,19 @@ class Config(BaseModel):
 
     seed: int = Field(0, ge=0, description="of the first weights, and of the order of what is learnt")
     first_scenario: int = Field(0, ge=0, description="seeds of training scenarios are 10^9 plus this, and those after")
-    rounds: int = Field(3, ge=1, description="rounds of playing and learning")
+    rounds: int = Field(2, ge=1, description="rounds of playing and learning")
     scenarios: int = Field(40, ge=1, description="scenarios played in a round, others in each")
-    held_out: int = Field(6, ge=0, description="scenarios besides, that the policy is measured on after each round")
+    held_out: int = Field(4, ge=0, description="scenarios besides, that the policy is measured on after each round")
     users: tuple[int, int] = Field((30, 150), description="least and largest N")
     slots: int = Field(120, ge=3, description="slots of each")
     last: int = Field(25, ge=1, description="slots at the end of which nothing is learnt")
     part: float = Field(0.5, gt=0.0, le=1.0, description="part of users and slots that is learnt from")
     hindsight: float = Field(
-        0.0, ge=0.0, le=1.0, description="weight of what the best with hindsight gets, beside what the policy would get"
+        0.5, ge=0.0, le=1.0, description="weight of what the best with hindsight gets, beside what the policy would get"
     )
-    width: int = Field(64, ge=1, description="of the first layer")
-    second: int = Field(48, ge=1, description="of the second layer")
-    steps: int = Field(2000, ge=1, description="steps in a round")
+    width: int = Field(48, ge=1, description="of the first layer")
+    second: int = Field(32, ge=1, description="of the second layer")
+    steps: int = Field(1500, ge=1, description="steps in a round")
     batch: int = Field(512, ge=1, description="users in a step")
     learning_rate: float = Field(2e-3, gt=0.0, description="the largest of a round; falls along a cosine")
     save_every: int = Field(250, ge=1, description="steps between checkpoints")
