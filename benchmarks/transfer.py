@@ -161,7 +161,9 @@ def curve(args: argparse.Namespace) -> None:
 #: Slots before a shift, in which sources are learnt, and after it.
 BEFORE, AFTER = 30, 15
 #: Iterations at most, and those between looks.
-MOST, LOOK = 240, 10
+MOST, LOOK = 120, 2
+#: Iterations after each of the two plays of the slots before a shift.
+SOURCE = 120
 WITHIN = 0.98
 
 
@@ -262,7 +264,7 @@ def _sources(first: Scenario, options: Options, selection: str, seed: int) -> Le
     random = np.random.default_rng([seed, 5])
     for _ in range(2):
         _Window(first, first.base.previous, selection).play(learner, learn=True)
-        for _ in range(MOST // 2):
+        for _ in range(SOURCE):
             learner.iterate(random)
     return learner
 

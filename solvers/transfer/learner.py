@@ -85,9 +85,9 @@ class Options:
     """
 
     hidden: int = 12
-    discount: float = 0.7
+    discount: float = 0.9
     batch: int = 32
-    learning_rate: float = 5e-3
+    learning_rate: float = 1e-2
     updates: int = 4
     carried: int = 16
     aggregate: bool = True

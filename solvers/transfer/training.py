@@ -51,7 +51,7 @@ class Config(BaseModel):
     users: tuple[int, int] = Field((30, 150), description="least and largest N")
     slots: int = Field(60, ge=3, description="slots of each")
     hidden: int = Field(12, ge=1, description="width of the model's hidden layer")
-    discount: float = Field(0.7, ge=0.0, le=1.0, description="γ of Table II")
+    discount: float = Field(0.9, ge=0.0, le=1.0, description="γ; 0.7 in Table II")
     steps: int = Field(400, ge=1, description="steps after each scenario")
     batch: int = Field(512, ge=1, description="samples in a step")
     learning_rate: float = Field(5e-3, gt=0.0, description="of the first scenario; falls to a tenth")
