@@ -161,9 +161,9 @@ def curve(args: argparse.Namespace) -> None:
 #: Slots before a shift, in which sources are learnt, and after it.
 BEFORE, AFTER = 30, 15
 #: Iterations at most, and those between looks.
-MOST, LOOK = 120, 2
+MOST, LOOK = 100, 5
 #: Iterations after each of the two plays of the slots before a shift.
-SOURCE = 120
+SOURCE = 80
 WITHIN = 0.98
 
 

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from solvers.policies.slot_search import slot_arrays
-from solvers.policy_online.futures import AHEAD, FITTED, RECENT, fit_motion, stations_ahead, values_ahead
+from solvers.policy_online.futures import (
+    AHEAD,
+    FITTED,
+    FUTURES,
+    RECENT,
+    Motion,
+    Values,
+    fit_motion,
+    stations_ahead,
+    values_ahead,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +37,8 @@ AVERAGED = 12
 EARLIER = (1, 2, 4, 8)
 #: Of `AHEAD`, those whose wires are shown.
 SHOWN = (0, 2, 4, 6, 8)
+#: Users whose futures are held at a time.
+BLOCK = 1000
 #: Numbers shown are cut here; exponents, so that what is worth nothing or everything stays a number, there.
 LARGEST, EXPONENT = 5.0, 30.0
 _AHEAD = np.array(AHEAD, dtype=np.int64)
@@ -148,30 +160,31 @@ def _viewed(
     motion = fit_motion(recent, users, _AHEAD, past.slot_s)
     station_m = network.stations.position_m
     if station_m is None:
-        # Without positions every future is that the station stays.
-        chance = np.zeros((3, _AHEAD.size, n, problem.n_stations))
-        chance[:, :, np.arange(n), np.maximum(access, 0)] = 1.0
         direct, falls = now, np.zeros((n, m))
     else:
-        low = np.minimum(station_m.min(axis=0), position.min(axis=0))
-        high = np.maximum(station_m.max(axis=0), position.max(axis=0))
-        chance = stations_ahead(position, velocity, access, motion, station_m, _AHEAD, low, high)
         ways = position[:, None, :] - station_m[servers]
         direct = wire[:, None] * np.hypot(ways[..., 0], ways[..., 1])
         ways = ways + velocity[:, None, :]
         falls = direct - wire[:, None] * np.hypot(ways[..., 0], ways[..., 1])
-    values = values_ahead(
-        chance,
-        wire,
-        move,
-        distance,
-        between,
-        compute - least[:, None],
-        np.minimum(pressure, LARGEST),
-        allowed.astype(np.float64),
-        motion.survival,
-        _AHEAD,
-    )
+    parts = []
+    for start in range(0, n, BLOCK):
+        some = slice(start, start + BLOCK)
+        chance = _chances(position, velocity, access, motion, station_m, some, problem.n_stations)
+        parts.append(
+            values_ahead(
+                chance,
+                wire[some],
+                move[some],
+                distance,
+                between,
+                compute[some] - least[some, None],
+                np.minimum(pressure[some], LARGEST),
+                allowed[some].astype(np.float64),
+                motion.survival,
+                _AHEAD,
+            )
+        )
+    values = Values(*(np.concatenate(arrays, axis=-2) for arrays in zip(*parts, strict=True)))
     value = np.where(np.isfinite(values.value), values.value, -LARGEST)
     value = value - value.max(axis=2, keepdims=True)
 
@@ -228,3 +241,25 @@ def _viewed(
     np.nan_to_num(shown, copy=False, nan=0.0, posinf=LARGEST, neginf=-LARGEST)
     np.clip(shown, -LARGEST, LARGEST, out=shown)
     return View(arrays, servers, before, unit, value[FITTED], shown)
+
+
+def _chances(
+    position: FloatArray,
+    velocity: FloatArray,
+    access: IntArray,
+    motion: Motion,
+    station_m: FloatArray | None,
+    some: slice,
+    stations: int,
+) -> FloatArray:
+    """Return the chances of stations to serve some users, see `stations_ahead`."""
+    if station_m is None:
+        # Without positions of stations every future is that a user's station stays.
+        users = access[some].size
+        chance = np.zeros((FUTURES, _AHEAD.size, users, stations))
+        chance[:, :, np.arange(users), np.maximum(access[some], 0)] = 1.0
+        return chance
+    low = np.minimum(station_m.min(axis=0), position.min(axis=0))
+    high = np.maximum(station_m.max(axis=0), position.max(axis=0))
+    own = motion._replace(pace=motion.pace[some])
+    return stations_ahead(position[some], velocity[some], access[some], own, station_m, _AHEAD, low, high)

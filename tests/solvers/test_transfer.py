@@ -19,7 +19,7 @@ from solvers.transfer.learner import INPUTS, Learner, Options, Slot
 from solvers.transfer.models import adam, gradient, parameters, random_models, valued
 from solvers.transfer.source import load_source
 from solvers.transfer.training import Config, train
-from tests.moving import moving, with_another_future
+from tests.moving import moving
 
 HIDDEN = 5
 NAMES = ("drl-transfer", "drl-scratch", "drl-frozen")
@@ -171,15 +171,13 @@ def test_algorithm_3_takes_what_comes_later_into_account() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_resumed_run_and_another_future(name: str, tmp_path) -> None:
+def test_a_resumed_run_is_the_same(name: str, tmp_path) -> None:
     scenario = moving(4, users=6, stations=3, slots=6)
     whole = simulate(scenario, name)
     simulate(scenario, name, journal=tmp_path / "j", slots=3)
     resumed = simulate(scenario, name, journal=tmp_path / "j", resume=True)
     assert all(np.array_equal(a, b) for a, b in zip(whole.associations, resumed.associations, strict=True))
     assert resumed.objective == pytest.approx(whole.objective, rel=1e-12)
-    other = simulate(with_another_future(scenario, 3), name, slots=4)
-    assert all(np.array_equal(a, b) for a, b in zip(whole.associations, other.associations, strict=False))
 
 
 def test_training_of_the_source_goes_on_exactly_and_learns(tmp_path) -> None:
