@@ -90,7 +90,8 @@ def online(args: argparse.Namespace) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         cache = None if folder is None else folder / "bounds.json"
         bounds = clairvoyant_bounds(made, time_limit=args.bound, cache=cache) if args.bound else None
-        found = study(made, POLICIES, bounds=bounds, folder=folder, resume=True)
+        chosen = tuple(one for one in POLICIES if not args.policies or one.name in args.policies)
+        found = study(made, chosen, bounds=bounds, folder=folder, resume=True)
         print(f"## {name}\n\n{simulation_tables.markdown(found)}", flush=True)
         _paired(found)
 
@@ -434,6 +435,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--slots", type=int, default=100)
     parser.add_argument("--setting", choices=list(SETTINGS))
+    parser.add_argument("--policies", nargs="+", help="only these, of those in the table")
     parser.add_argument("--selection", choices=["algorithm-3", "search"], default="algorithm-3")
     parser.add_argument("--bound", type=float, default=40.0, help="wall time for each bound, s; 0 for none")
     parser.add_argument("--plot", type=Path)
