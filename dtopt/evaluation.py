@@ -366,7 +366,7 @@ def _migration_terms(
         moving=moving,
         n_open=solution.open_servers.size,
         migrations=int(moved.size),
-        moved_bits=float(problem.network.users.data_bits[moved].sum()),
+        moved_bits=float((problem.network.users.data_bits[moved] + problem.companion_bits).sum()),
         lateness=float(lateness.sum()),
         late_users=int((lateness > 0).sum()),
         penalty=penalty,

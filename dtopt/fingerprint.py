@@ -11,7 +11,10 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["fingerprint"]
+__all__ = ["UNHASHED_DEFAULT", "fingerprint"]
+
+#: Metadata of a field that came later: at its default it is left out, so that older hashes still hold.
+UNHASHED_DEFAULT = {"unhashed_default": True}
 
 #: Labels for people: renaming a station, or saying where on earth it is, does not make old solutions strangers.
 _LABELS = frozenset({"name", "names", "origin"})
@@ -51,7 +54,8 @@ def _update(digest: hashlib._Hash, value: object, digits: int | None) -> None:
     if is_dataclass(value):
         digest.update(f"<{type(value).__name__}>".encode())
         for field in fields(value):
-            if field.name not in _LABELS:
+            later = bool(field.metadata.get("unhashed_default")) and getattr(value, field.name) == field.default
+            if field.name not in _LABELS and not later:
                 digest.update(f"{field.name}=".encode())
                 _update(digest, getattr(value, field.name), digits)
         digest.update(b"</>")

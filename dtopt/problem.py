@@ -8,7 +8,7 @@ policy that turns an association into CPU shares. `dtopt.sharing` has the shares
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from dtopt.arrays import BoolArray, FloatArray, IntArray, float_array, int_array, number
 from dtopt.errors import InputError
-from dtopt.fingerprint import fingerprint
+from dtopt.fingerprint import UNHASHED_DEFAULT, fingerprint
 
 if TYPE_CHECKING:
     from dtopt.network import Network
@@ -32,9 +32,9 @@ Interaction = Literal["update", "construction"]
 LONGEST_UTILITY_DEADLINE_S = 600.0
 
 
-def _choice(value: str, field: str, kinds: object) -> None:
+def _choice(value: str, where: str, kinds: object) -> None:
     if value not in get_args(kinds):
-        raise InputError(f"unknown value {value!r}", where=field, mend=f"one of {', '.join(get_args(kinds))}")
+        raise InputError(f"unknown value {value!r}", where=where, mend=f"one of {', '.join(get_args(kinds))}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -366,6 +366,8 @@ class Migration(Problem):
         Whether T_i(t) is the ``update`` latency (11) or the ``construction`` latency (10).
     migration_weight : float
         Weight of the time to move a twin, φ D_i d(k, l), in T_i(t); 0 gives the paper's memoryless P2.
+    companion_bits : float
+        Bits that go with every twin that moves, beside D_i: a learned solver's model and its experience.
 
     See `Problem` for the others. Deadlines must be finite, since (20) takes e to their power.
     """
@@ -375,6 +377,7 @@ class Migration(Problem):
     beta: float = 0.5
     interaction: Interaction = "update"
     migration_weight: float = 1.0
+    companion_bits: float = field(default=0.0, metadata=UNHASHED_DEFAULT)
 
     kind: ClassVar[str] = "migration"
     maximise: ClassVar[bool] = True
@@ -396,6 +399,7 @@ class Migration(Problem):
             self._set("servers", servers)
         self._set("beta", number(self.beta, "utility.beta", minimum=0.0, maximum=1.0, exclusive=True))
         self._set("migration_weight", number(self.migration_weight, "utility.migration_weight", minimum=0.0))
+        self._set("companion_bits", number(self.companion_bits, "utility.companion_bits", minimum=0.0))
         _choice(self.interaction, "utility.interaction", Interaction)
         deadline = self.network.users.deadline_s
         if (deadline > LONGEST_UTILITY_DEADLINE_S).any():
@@ -426,11 +430,20 @@ class Migration(Problem):
         """E_i = p_i times the wireless time, (19), J, shape (N,)."""
         return self.network.users.tx_power_w * self.wireless_latency
 
+    @property
+    def move_seconds_per_m(self) -> FloatArray:
+        """Weighted time that moving a twin by a metre of wire adds to T_i(t), shape (N,), s/m."""
+        bits = self.network.users.data_bits + self.companion_bits
+        return np.asarray(self.migration_weight * self.network.backhaul_s_per_bit_m * bits)
+
     def move_latency(self, users: IntArray, servers: IntArray) -> FloatArray:
-        """Return the time to move twins from where they were to servers, φ D_i d(k, l), unweighted, s."""
+        """Return the time to move twins from where they were to servers, φ D_i d(k, l), unweighted, s.
+
+        What goes with them, `companion_bits`, counts as part of D_i.
+        """
         before = self.previous[users]
         distance = self.network.station_distance(np.maximum(before, 0), servers)
-        bits = self.network.users.data_bits[users]
+        bits = self.network.users.data_bits[users] + self.companion_bits
         return np.asarray(np.where(before < 0, 0.0, self.network.backhaul_s_per_bit_m * bits * distance))
 
     def transfer_latency(self, users: IntArray, servers: IntArray) -> FloatArray:

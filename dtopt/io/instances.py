@@ -206,6 +206,7 @@ def _build(settings: schema.Settings, arrays: Arrays) -> Problem:
         beta=utility.beta,
         interaction=utility.interaction,  # type: ignore[arg-type]
         migration_weight=utility.migration_weight,
+        companion_bits=utility.companion_bits,
     )
 
 
@@ -335,6 +336,8 @@ def _settings(problem: Problem) -> dict[str, Any]:
             "interaction": problem.interaction,
             "migration_weight": problem.migration_weight,
         }
+        if problem.companion_bits > 0:
+            document["utility"]["companion_bits"] = problem.companion_bits
     if isinstance(channel, ModelledChannel):
         document["channel"] = {"kind": "model", **asdict(channel.model)}
     elif channel is not None:

@@ -78,6 +78,7 @@ class Utility(Strict):
     beta: Number = 0.5
     interaction: str = "update"
     migration_weight: Number = 1.0
+    companion_bits: Number = 0.0
 
 
 class Origin(Strict):

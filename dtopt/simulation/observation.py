@@ -110,6 +110,14 @@ class Past:
         records = [self.record(slot) for slot in range(first, self.slot + 1)]
         return Record(*(np.array(fields) for fields in zip(*records, strict=True)))
 
+    def before(self, slot: int) -> Past:
+        """Return the past as it was in a slot, this one or an earlier one."""
+        return Past(self._scenario, self._seen(slot), self._associations, self._memory)
+
+    def problem(self, slot: int) -> Migration:
+        """Return the P2 of a slot, given what was decided before it, on the servers of the scenario."""
+        return self._scenario.problem(self._seen(slot), self.association(slot - 1))
+
     def association(self, slot: int) -> IntArray:
         """Return what was decided in a slot before this one, -1 for those absent, shape (N,); -1: before the first."""
         if slot == -1:

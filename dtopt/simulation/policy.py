@@ -44,9 +44,11 @@ class Policy(Protocol):
     """What the class (or function) behind an entry point of the group makes, given its options.
 
     Two attributes are looked for: ``forecasts``, whether it asks for forecasts, and ``moves_servers``, whether it opens
-    other servers than those of the scenario; both are False where missing. A policy that keeps anything between slots
-    that does not follow from the observation has two more methods: ``state()``, which returns it as JSON types, and
-    ``restore(state)``. The simulator saves it with each slot, so that a killed run can be resumed.
+    other servers than those of the scenario; both are False where missing. Where there is a method
+    ``companion_bits(problem)``, it returns what goes with every twin that moves, see `dtopt.problem.Migration`. A
+    policy that keeps anything between slots that does not follow from the observation has two more methods:
+    ``state()``, which returns it as JSON types, and ``restore(state)``. The simulator saves it with each slot, so that
+    a killed run can be resumed.
     """
 
     forecasts: ClassVar[bool] = False

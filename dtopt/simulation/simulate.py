@@ -175,7 +175,9 @@ class _Simulation:
         problem = self.scenario.problem(slot, self.associations[-1] if slot else None)
         if self.servers and self.servers[-1] is not self.scenario.base.servers:
             problem = replace(problem, servers=self.servers[-1])
-        return problem
+        # What a learned policy sends along with every twin is part of what moving costs.
+        carried = getattr(self.policy, "companion_bits", None)
+        return problem if carried is None else replace(problem, companion_bits=carried(problem))
 
     def _keep(self, entry: Entry) -> None:
         problem = self._problem(entry.slot)

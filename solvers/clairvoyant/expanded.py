@@ -343,7 +343,8 @@ class _Builder:
             distance[:, -1, :] = _to_others(table, server, _others(before, np.ones_like(able)))
             distance[:, -1, -1] = 0.0
         scale = problem.migration_weight * network.backhaul_s_per_bit_m
-        time = scale * network.users.data_bits[:, None, None] * distance
+        bits = network.users.data_bits + problem.companion_bits
+        time = scale * bits[:, None, None] * distance
         return np.asarray(np.where(before[:, :, None] < 0, 0.0, time))
 
     def _prior(self, slot: int, users: IntArray) -> tuple[IntArray, IntArray]:

@@ -96,7 +96,7 @@ def _horizon(problem: Migration, ahead: Forecast, tail: float) -> Horizon:
     n, steps = problem.n_users, len(ahead.rate_bps)
     everywhere = np.arange(problem.n_stations)
     distance = network.station_distance(everywhere[:, None], servers[None, :])
-    move = problem.migration_weight * network.backhaul_s_per_bit_m * network.users.data_bits
+    move = problem.move_seconds_per_m
     before = np.maximum(problem.previous, 0)
     slack = np.empty((steps + 1, n, servers.size))
     slack[0] = now.slack + np.where(problem.previous >= 0, move, 0.0)[:, None] * distance[before]

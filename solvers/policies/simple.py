@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.problem import Migration
     from dtopt.simulation.observation import Observation
+    from solvers.local_search.utility import Arrays
 
-__all__ = ["GreedyUtility", "Nearest", "Stay"]
+__all__ = ["GreedyUtility", "Nearest", "Stay", "choose"]
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,24 @@ class GreedyUtility:
         As printed the algorithm takes the last server that is no worse than the present one; its text says that the
         target has the highest utility, which is what is taken. A user stays where several are equal.
         """
-        return Decision(feasible_near(observation.problem, _choose(observation.problem)))
+        problem = observation.problem
+        return Decision(feasible_near(problem, choose(problem, *slot_arrays(problem))))
 
 
-def _choose(problem: Migration) -> IntArray:
-    u, servers = slot_arrays(problem)
+def choose(problem: Migration, u: Arrays, servers: IntArray) -> IntArray:
+    """Return where users go who choose one after the other, what pairs are worth beyond the slot included.
+
+    Parameters
+    ----------
+    problem : Migration
+    u, servers
+        See `solvers.policies.slot_search.slot_arrays`.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        -1 for those who found no room.
+    """
     n, m = u.slack.shape
     column = np.full(problem.n_stations, -1, dtype=np.int64)
     column[servers] = np.arange(servers.size)
@@ -86,6 +100,8 @@ def _choose(problem: Migration) -> IntArray:
         room = (count < u.capacity) & (taken + demand <= 1.0) & np.isfinite(u.slack[i])
         late = np.where(room, u.growth[i] * u.rate * (level + load) - u.slack[i], 0.0)
         utility = np.where(room, u.beta * np.exp(-late) - u.penalty * np.maximum(late, 0.0), -np.inf)
+        if u.bonus.size:
+            utility = utility + u.bonus[i]
         best = int(utility.argmax())
         if home >= 0 and not utility[best] > utility[home]:
             best = int(home)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.problem import Migration
 
-__all__ = ["compile_search", "search_slot", "slot_arrays"]
+__all__ = ["compile_search", "search_arrays", "search_slot", "slot_arrays"]
 
 #: Up to so many pairs of users swaps and kicks are tried too.
 SWAPPED_PAIRS = 40_000
@@ -98,6 +98,23 @@ def search_slot(
     seed : int
     """
     arrays, servers = slot_arrays(problem, bonus)
+    return search_arrays(problem, start, arrays, servers, iterations=iterations, seed=seed)
+
+
+def search_arrays(
+    problem: Migration,
+    start: IntArray,
+    arrays: Arrays,
+    servers: IntArray,
+    *,
+    iterations: int = 0,
+    seed: int = 0,
+    swaps: bool = True,
+) -> IntArray:
+    """Do what `search_slot` does, on arrays that `slot_arrays` has made, the bonus among them.
+
+    Without `swaps` and where deadlines are soft it ends with shifts, and their result is not judged: it is feasible.
+    """
     column = np.full(problem.n_stations, -1, dtype=np.int64)
     column[servers] = np.arange(servers.size)
     small = problem.n_users**2 <= SWAPPED_PAIRS
@@ -105,14 +122,17 @@ def search_slot(
     kept = granted(problem, start)
     found = np.where(kept >= 0, column[np.maximum(kept, 0)], -1)
     missing = settle(arrays, found, TRIES, PASSES, enough)
+    if not missing and not swaps and not arrays.hard:
+        return np.asarray(servers[found])
     if missing or not evaluate(problem, Solution(servers[found])).feasible:
         first = feasible_near(problem, start)
         if not evaluate(problem, Solution(first)).feasible:
             # Hard deadlines that nobody can meet: as little as possible late.
             soft = replace(problem, deadline="soft")
+            bonus = arrays.bonus if arrays.bonus.size else None
             return search_slot(soft, first, bonus=bonus, iterations=iterations, seed=seed)
         found = column[first]
         settle(arrays, found, TRIES, PASSES, enough)
-    if small:
+    if small and swaps:
         found = UtilitySearch(arrays).improve(found, iterations, seed)
     return np.asarray(servers[found])

@@ -1,0 +1,208 @@
+"""What the network learns from: runs of a policy, and what each server would have been worth to each user in them.
+
+After a run the loads of all servers in all slots are known. With these, the value of being on a server after a slot is
+computed backwards in time for every user and server, also those that the user never was on: with what the policy would
+have done from there (its value, which the next policy improves on), or with the best that could have been done.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numba
+import numpy as np
+
+from dtopt.simulation import simulate
+from dtopt.simulation.policy import Decision
+from solvers.policies.slot_search import search_arrays
+from solvers.policy_online import bonus
+from solvers.policy_online.view import look
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dtopt.arrays import FloatArray, IntArray
+    from dtopt.scenario import Scenario
+    from dtopt.simulation.observation import Observation
+    from solvers.policy_online.network import Weights
+    from solvers.policy_online.view import View
+
+    Floats32 = NDArray[np.float32]
+
+__all__ = ["Lesson", "Run", "lesson", "values"]
+
+
+class Lesson(NamedTuple):
+    """What one run teaches, of L users in slots: shown, (L, S, `FEATURES`); the others have shape (L, S).
+
+    value is that by the fitted future, in the user's unit and less that of the best; kept and best, in the same unit,
+    are what the run says, see `values`, less the mean over the user's servers.
+    """
+
+    shown: Floats32
+    value: Floats32
+    kept: Floats32
+    best: Floats32
+    allowed: NDArray[np.bool_]
+
+
+class Run(NamedTuple):
+    """A run in arrays; T slots, N users of the scenario, S servers.
+
+    slack, shape (T, N, S), is the time left before computing and moving, −inf where not allowed; bonus, shape
+    (T, N, S), what the policy thought of what comes after; server, shape (T, N), where twins were put, -1 for users who
+    were absent; growth, rate, size, part as in `solvers.local_search.utility.Arrays`; move, shape (N,), s/m; between,
+    shape (S, S), m.
+    """
+
+    slack: FloatArray
+    bonus: FloatArray
+    server: IntArray
+    growth: FloatArray
+    rate: FloatArray
+    size: FloatArray
+    part: FloatArray
+    move: FloatArray
+    between: FloatArray
+    beta: float
+    penalty: float
+
+
+@numba.njit(cache=True)
+def values(run: Run, best: bool) -> FloatArray:
+    """Return what each server is worth to each user after each slot, in utility, shape (T, N, S).
+
+    Parameters
+    ----------
+    run : Run
+    best : bool
+        With the best ways that there were; otherwise with those that the policy would have taken.
+    """
+    slots, n, m = run.slack.shape
+    level, pressure = np.zeros((slots, m)), np.zeros((slots, m))
+    value = np.zeros((slots, n, m))
+    for t in range(slots):
+        for i in range(n):
+            k = run.server[t, i]
+            if k >= 0:
+                level[t, k] += run.size[i] * run.part[t, k]
+        for i in range(n):
+            k = run.server[t, i]
+            if k >= 0:
+                slope = run.growth[i] * run.rate[t, k]
+                left = run.slack[t, i, k] - slope * level[t, k]
+                pressure[t, k] += (run.beta * math.exp(left) + (run.penalty if left < 0.0 else 0.0)) * slope
+    alone, cost = np.empty(m), np.empty(m)
+    for i in range(n):
+        for t in range(slots - 2, -1, -1):
+            own = run.server[t + 1, i]
+            if own < 0 or run.server[t, i] < 0:
+                continue
+            slope = run.growth[i] * run.rate[t + 1, own]
+            left = run.slack[t + 1, i, own] - slope * level[t + 1, own]
+            fall = (run.beta * math.exp(left) + (run.penalty if left < 0.0 else 0.0)) * slope
+            for to in range(m):
+                load = run.size[i] * run.part[t + 1, to]
+                company = level[t + 1, to] + (0.0 if to == own else load)
+                alone[to] = run.slack[t + 1, i, to] - run.growth[i] * run.rate[t + 1, to] * company
+                cost[to] = max(0.0, pressure[t + 1, to] - (fall if to == own else 0.0)) * load
+            for k in range(m):
+                most, chosen = -np.inf, 0.0
+                for to in range(m):
+                    if run.slack[t + 1, i, to] == -np.inf:
+                        continue
+                    late = alone[to] - run.move[i] * run.between[k, to]
+                    gain = run.beta * math.exp(late) + run.penalty * min(late, 0.0) - cost[to]
+                    wished = gain + (value[t + 1, i, to] if best else run.bonus[t + 1, i, to])
+                    if wished > most:
+                        most, chosen = wished, gain + value[t + 1, i, to]
+                value[t, i, k] = chosen if most > -np.inf else 0.0
+    return value
+
+
+class _Recorder:
+    """Plays a policy and keeps what it saw."""
+
+    forecasts = moves_servers = False
+
+    def __init__(self, network: Weights | None) -> None:
+        self.network = network
+        self.views: list[View] = []
+        self.bonuses: list[FloatArray] = []
+        self.slacks: list[FloatArray] = []
+        self.scene: tuple[FloatArray, FloatArray] | None = None
+
+    def decide(self, observation: Observation) -> Decision:
+        problem = observation.problem
+        view = look(observation)
+        extra = bonus(view, self.network)
+        arrays = view.arrays._replace(bonus=extra)
+        found = search_arrays(problem, problem.previous, arrays, view.servers, seed=observation.seed, swaps=False)
+        between = problem.network.station_distance(view.servers[:, None], view.servers[None, :])
+        old = view.column >= 0
+        away = np.where(old[:, None], problem.move_seconds_per_m[:, None] * between[np.maximum(view.column, 0)], 0.0)
+        self.views.append(view)
+        self.bonuses.append(extra)
+        self.slacks.append(np.where(np.isfinite(view.arrays.slack), view.arrays.slack + away, -np.inf))
+        self.scene = view.servers, between
+        return Decision(found)
+
+
+def lesson(scenario: Scenario, network: Weights | None, *, last: int, part: float, seed: int) -> tuple[Lesson, float]:
+    """Run a policy over a scenario and return what it teaches, and its utility.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    network : Weights or None
+        The policy's; None for the values by the fitted future alone.
+    last : int
+        So many slots at the end teach nothing: what comes after them is not known.
+    part : float
+        Part of users and slots that is kept, drawn at random.
+    seed : int
+    """
+    recorder = _Recorder(network)
+    trajectory = simulate(scenario, recorder)
+    run, users = _run(scenario, recorder, trajectory.associations)
+    kept_value, best_value = values(run, False), values(run, True)
+    random = np.random.default_rng(seed)
+    kept: list[tuple[Any, ...]] = []
+    for t in range(scenario.n_slots - last):
+        there, view = users[t], recorder.views[t]
+        # Whoever leaves with the slot has nothing to learn.
+        some = (run.server[t + 1, there] >= 0) & (random.random(there.size) < part)
+        some &= np.isfinite(view.arrays.slack).any(axis=1) & (view.unit > 0)
+        if some.any():
+            unit = view.unit[some, None]
+            own, best = kept_value[t, there[some]] / unit, best_value[t, there[some]] / unit
+            kept.append((view.shown[some], view.value[some], own, best, np.isfinite(view.arrays.slack[some])))
+    shown, first, own, best, allowed = (np.concatenate(parts) for parts in zip(*kept, strict=True))
+    own -= own.mean(axis=1, keepdims=True)
+    best -= best.mean(axis=1, keepdims=True)
+    few = (array.astype(np.float32) for array in (first, own, best))
+    return Lesson(shown, *few, allowed), trajectory.objective
+
+
+def _run(scenario: Scenario, recorder: _Recorder, associations: tuple[IntArray, ...]) -> tuple[Run, list[IntArray]]:
+    slots, n = scenario.n_slots, scenario.n_users
+    assert recorder.scene is not None  # noqa: S101 - a scenario has a slot
+    servers, between = recorder.scene
+    m = servers.size
+    column = np.full(scenario.n_stations + 1, -1, dtype=np.int64)
+    column[servers] = np.arange(m)
+    slack, extra = np.full((slots, n, m), -np.inf), np.zeros((slots, n, m))
+    growth, size, move = np.zeros(n), np.zeros(n), np.zeros(n)
+    rate, part = np.ones((slots, m)), np.zeros((slots, m))
+    users = [scenario.present_users(t) for t in range(slots)]
+    base = scenario.base
+    move = np.array(base.move_seconds_per_m)
+    for t, there in enumerate(users):
+        view = recorder.views[t]
+        slack[t, there], extra[t, there] = recorder.slacks[t], recorder.bonuses[t]
+        growth[there], size[there] = view.arrays.growth, view.arrays.size
+        rate[t], part[t] = view.arrays.rate, view.arrays.part
+    server = column[np.stack(associations)]
+    run = Run(slack, extra, server, growth, rate, size, part, move, between, view.arrays.beta, view.arrays.penalty)
+    return run, users
