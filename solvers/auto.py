@@ -26,6 +26,8 @@ __all__ = ["solve"]
 
 #: Up to this many pairs of user and server the exact solver has the whole time.
 EXACT_PAIRS = {"placement": 20_000, "migration": 2_000_000}
+#: Parts of the time left that `exact`, and then `local-search`, have before that under ``fixed`` sharing.
+PROOF_PART, SEARCH_PART = 0.2, 0.5
 #: Up to this many it may close the gap that local search, with this part of the time, has left.
 CLOSED_PAIRS, FIRST_PART = 200_000, 0.3
 #: What the dual bound takes, s for each user, the least part of the time that local search has before it where that is
@@ -51,7 +53,8 @@ def solve(
 ) -> Result:
     """Pick a method by size and time, and return an incumbent with a proven bound.
 
-    Small problems go to `exact`. Larger placements go to `local-search` first, with the dual bound as certificate, and
+    Small problems go to `exact`, under ``fixed`` sharing by turns with `local-search` where that proves nothing at
+    once. Larger placements go to `local-search` first, with the dual bound as certificate, and
     the time left to `exact` where that may close the gap, else to `local-search` again from the servers that pay for
     themselves at the bound's prices, by turns with branching on servers where there is time for that. Migrations too
     large for `exact` go to `greedy`. Without any limit the run ends after 60 s.
@@ -83,6 +86,12 @@ def _compile(problem: Problem) -> None:
 
         arrays.compile_kernels()
         driver.compile_kernels()
+        if problem.sharing == "fixed":
+            from solvers.exact.knapsack import compile_knapsacks
+            from solvers.local_search.ejection import compile_ejection
+
+            compile_knapsacks()
+            compile_ejection()
         wired_dual.compile_kernels()
     else:
         from solvers.local_search import utility
@@ -95,6 +104,12 @@ def _search(run: Run, problem: Problem) -> None:
 
     pairs = problem.n_users * problem.n_stations
     if pairs <= EXACT_PAIRS[problem.kind]:
+        if problem.sharing == "fixed" and isinstance(problem, Placement):
+            # Where CPU is a knapsack a proof may be out of reach, and local search, from its own start, finds better.
+            for method, part in ((exact.solve, PROOF_PART), (local_search.solve, SEARCH_PART)):
+                _hand_over(run, method, part, anew=True)
+                if run.settled or run.should_stop() or run.gap <= OPTIMALITY_GAP:
+                    return
         _hand_over(run, exact.solve)
         return
     if not isinstance(problem, Placement):
@@ -181,16 +196,20 @@ def _close_gap(
         value[np.isinf(with_it)] = np.inf
 
 
-def _hand_over(run: Run, method: Callable[..., Result], part: float = 1.0) -> None:
-    """Let another solver work for a part of the time left, and take over all that it finds and proves."""
+def _hand_over(run: Run, method: Callable[..., Result], part: float = 1.0, *, anew: bool = False) -> None:
+    """Let another solver work for a part of the time left, and take over all that it finds and proves.
+
+    It begins from the incumbent, unless it is to begin `anew`.
+    """
     from solvers import greedy
 
+    given = run.solution is not None and method is not greedy.solve and not anew
     result = method(
         run.problem,
         seed=run.seed,
         stop=_Within(run, part),
         on_incumbent=lambda step, solution: _take(run, solution),
-        **({} if run.solution is None or method is greedy.solve else {"start": run.solution}),
+        **({"start": run.solution} if given else {}),
     )
     run.iterations += result.iterations
     run.details.setdefault("methods", []).append(result.solver)

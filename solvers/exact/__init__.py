@@ -9,6 +9,7 @@ from dtopt.errors import UnsupportedProblemError
 from dtopt.problem import Migration, Placement
 from dtopt.result import Status
 from dtopt.run import OPTIMALITY_GAP, Run, Stopped
+from solvers.exact.knapsack import compile_knapsacks
 from solvers.exact.migration import search_migration
 from solvers.exact.placement import PlacementSearch
 from solvers.local_search.arrays import compile_kernels
@@ -72,6 +73,8 @@ def solve(
     else:
         compile_kernels()
         compile_ejection()
+        if problem.sharing == "fixed":
+            compile_knapsacks()
     run = Run(
         problem,
         "exact",

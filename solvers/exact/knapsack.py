@@ -7,6 +7,7 @@ where they are not whole themselves, which only relaxes the problem.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numba
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.price_dual import PriceDual
 
-__all__ = ["KnapsackDual"]
+__all__ = ["KnapsackDual", "compile_knapsacks"]
 
 #: Grains that a server's CPU is cut into where demands are not whole numbers of at most `FINEST`.
 GRAINS, FINEST = 4000, 20_000
@@ -249,3 +250,13 @@ def _pair_bounds(
         for i in range(n):
             bounds[k, i] += whole + without[i]
     return bounds
+
+
+@cache
+def compile_knapsacks() -> None:
+    """Compile the dual, or load it from Numba's cache; `exact` calls it before its clock starts."""
+    two, square = np.ones(2), np.ones((2, 2))
+    weight, room = np.ones((2, 2), dtype=np.int64), np.ones(2, dtype=np.int64)
+    forced = np.zeros(2, dtype=bool)
+    _climb(square, weight, room, two, forced, 0.0, two.copy(), np.zeros(2), 1.0, 1.0, 1, -np.inf, two)
+    _pair_bounds(square, weight, room, two, forced, 0.0, two)
