@@ -16,6 +16,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -124,12 +125,14 @@ class Watch:
         self._trace: list[Incumbent] = []
         self._last: Solution | None = None
         self._limit = float("inf")
+        self._cpu = 0.0
 
     def start(self, task: Task, problem: Problem) -> None:
         """Begin; the parent's clock starts too."""
         self._trace, self._last = [], None
         self._limit = float("inf") if task.time_limit is None else task.time_limit
         self._answer.say({"phase": "run"})
+        self._cpu = time.process_time()
         if task.hard_s is not None:
             self._timer = threading.Timer(task.hard_s, self._stop, (task, problem))
             self._timer.daemon = True
@@ -158,6 +161,7 @@ class Watch:
             evaluation=None,
             trace=tuple(self._trace),
             wall_s=task.hard_s or 0.0,
+            cpu_s=time.process_time() - self._cpu,
         )
         run = judged(task, problem, result)
         message = f"did not end by itself: stopped after {task.hard_s:g} s (its limit is {task.time_limit:g} s)"
