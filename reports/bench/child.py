@@ -32,7 +32,7 @@ from dtopt.stop import MaxIterations
 from instances.suites.recipes import checked
 from reports.bench.machine import machine
 from reports.bench.plan import MAX_ITERATIONS, Task
-from reports.judge import FAILED, judge, refusal
+from reports.judge import FAILED, INVALID, judge, refusal
 from reports.records import Run, canonical
 
 if TYPE_CHECKING:
@@ -109,7 +109,10 @@ class Runner:
         except Exception as error:
             status, message = refusal(error)
             return failure(task, message, "", status=status)
-        return judged(task, problem, result)
+        try:
+            return judged(task, problem, result)
+        except Exception as error:
+            return failure(task, f"what it returned cannot be judged: {error}", "", status=INVALID)
 
 
 class Watch:
