@@ -82,8 +82,8 @@ def late(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """Return a line for each solver that did not keep to its limit."""
     over = frame[frame["wall_s"] > LATE * frame["time_limit"] + 1.0]
     return [
-        f"{name}: {runs['key'].nunique()} runs took longer than their limit, up to {runs['wall_s'].max():.3g} s; what "
-        "they found counts, but not in the primal integral"
+        f"{name}: took longer than the limit in {runs['key'].nunique()} of its runs, up to {runs['wall_s'].max():.3g} s"
+        "; what came late counts at the end, but not in the primal integral"
         for name, runs in over.groupby("solver")
         if name in names
     ]
