@@ -1,7 +1,7 @@
 """HiGHS as all solvers here use it: silent, with one thread, and never longer than it may take.
 
-HiGHS looks at its clock and at its callbacks only between steps, and some steps of its presolve, cuts and simplex can
-take minutes, or never end. So it runs in a thread of its own, which is left behind where it does not come back: the
+HiGHS looks at its clock and at its callbacks only between steps, and a step may take long: `exact` was once seen not to
+come back within ten minutes. So it runs in a thread of its own, which is left behind where it does not come back: the
 caller goes on with the incumbents and the bound that were told up to then.
 """
 

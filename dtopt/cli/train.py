@@ -96,7 +96,7 @@ def read_config(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise InputError("is nested too deeply", where=str(path)) from None
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
+        raise InputError(error.strerror or str(error), where=str(path)) from None
 
 
 def _trainers() -> dict[str, EntryPoint]:
