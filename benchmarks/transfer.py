@@ -365,7 +365,7 @@ def ablation(args: argparse.Namespace) -> None:
         contender("drl-frozen"),
         contender("drl-scratch"),
     )
-    for start in ("shipped", "none"):
+    for start in args.sources:
         print(
             f"## source: {start}\n\n| policy | over drl-transfer, % | moves a slot | ms a slot |\n|---|---:|---:|---:|"
         )
@@ -436,6 +436,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=100)
     parser.add_argument("--setting", choices=list(SETTINGS))
     parser.add_argument("--policies", nargs="+", help="only these, of those in the table")
+    parser.add_argument("--sources", nargs="+", choices=["shipped", "none"], default=["shipped", "none"])
     parser.add_argument("--selection", choices=["algorithm-3", "search"], default="algorithm-3")
     parser.add_argument("--bound", type=float, default=40.0, help="wall time for each bound, s; 0 for none")
     parser.add_argument("--plot", type=Path)
