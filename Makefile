@@ -33,7 +33,7 @@ test: $(INSTALLED)
 	$(BIN)/python -m tests.warm
 	$(BIN)/pytest -n 2
 
-# Hours: the full comparison, its committed report and the README's table. A kill loses no finished run.
+# A quarter of an hour: the full comparison, its committed report and the README's table. A kill loses no finished run.
 report: $(INSTALLED)
 	@mkdir -p $(OUT)
 	$(BIN)/dtopt bench reports/committed/full.toml -o $(OUT)/full.sqlite
