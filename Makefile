@@ -10,7 +10,7 @@ PACKAGES := dtopt solvers instances reports
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format report clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: error: no Python >= 3.11 with venv was found; set PYTHON=/path/to/python"; exit 1; }
@@ -30,6 +30,14 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/pytest -n 2
+
+# Hours: the full comparison, its committed report and the README's table. A kill loses no finished run.
+report: $(INSTALLED)
+	@mkdir -p $(OUT)
+	$(BIN)/dtopt bench reports/committed/full.toml -o $(OUT)/full.sqlite
+	$(BIN)/dtopt report $(OUT)/full.sqlite -o $(OUT)/full -o reports/committed/report.md -o reports/committed/summary.csv \
+	  -o reports/committed/tables.tex -o reports/committed/profile-time.svg -o reports/committed/gaps.svg
+	$(BIN)/python -m reports.readme README.md reports/committed/summary.csv
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

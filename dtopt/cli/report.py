@@ -38,11 +38,11 @@ def report(
     from reports.publish import answer
     from reports.publish.source import source
     from reports.publish.text import markdown
-    from reports.publish.write import SUFFIXES, check, write
+    from reports.publish.write import SUFFIXES, check_target, write
     from reports.store import load, problem_of
 
     for path in out or ():
-        check(path)
+        check_target(path)
         writable(path, folder=path.suffix.lower() not in SUFFIXES or path.is_dir())
     folder = None if data is None else str(data.absolute())
     found = load(results, check=check, data=folder, on_note=lambda note: typer.echo(visible(note), err=True))
@@ -57,4 +57,4 @@ def report(
             typer.echo(visible(note), err=True)
         typer.echo(f"wrote {written[0]}" if len(written) == 1 else f"wrote {len(written)} files in {path}", err=True)
     for line in answer.left_out(made):
-        typer.echo(visible(f"left out: {line}"), err=True)
+        typer.echo(visible(f"note: {line}"), err=True)

@@ -40,10 +40,17 @@ def _short(ranking: Ranking) -> str:
         return f"{listed(level)} are level on {kind}, {_off(mean.iloc[0])} on average, and {level[0]} is there soonest"
     following = ranking.solvers[1]
     test = next(one for one in ranking.by_gap if one.solver == following)
-    sure = "" if test.p_holm < LEVEL else ", which the test cannot tell from it"
+    doubtful = ranking.not_told_apart
+    if not doubtful:
+        return (
+            f"{ranking.winner} is best on {kind}: {_off(mean.iloc[0])} on average, next {following} "
+            f"{percent(mean.iloc[1])} ({p_value(test.p_holm)})"
+        )
+    tests = {one.solver: one for one in ranking.by_gap}
+    told = [f"{name} ({percent(float(mean[name]))}, {p_value(tests[name].p_holm)})" for name in doubtful]
     return (
-        f"{ranking.winner} is best on {kind}: {_off(mean.iloc[0])} on average, next {following} "
-        f"{percent(mean.iloc[1])}{sure} ({p_value(test.p_holm)})"
+        f"{ranking.winner} is ahead on {kind}, {_off(mean.iloc[0])} on average, but not surely: the test cannot tell "
+        f"{listed(told)} from it"
     )
 
 
@@ -56,10 +63,12 @@ def verdict(ranking: Ranking) -> list[str]:
     table = ranking.table.set_index("solver")
     first = table.iloc[0]
     level = ranking.level
+    within = f" (95 % interval {interval(first['gap_low'], first['gap_high'])})" if ranking.instances > 1 else ""
     sentences = [
         f"On {_count(ranking.instances, 'instance')} ({_count(ranking.tasks, 'run')} of each solver) "
-        f"{listed(level)} {'is' if len(level) == 1 else 'are level and'} best: the mean gap to the best known is "
-        f"{percent(first['primal_gap'])} (95 % interval {interval(first['gap_low'], first['gap_high'])}); "
+        f"{listed(level)} {'is' if len(level) == 1 else 'are level and'} "
+        f"{'ahead' if ranking.not_told_apart else 'best'}: the mean gap to the best known is "
+        f"{percent(first['primal_gap'])}{within}; "
         f"{_share(first['at_best'])} of {ranking.winner}'s runs reach it."
     ]
     tests = {one.solver: one for one in ranking.by_gap}
@@ -158,7 +167,7 @@ def _versions(text: str) -> str:
 
 
 def left_out(source: Source) -> list[str]:
-    """Return everything that does not count and why: rejected rows, contradicted claims, solvers not ranked."""
+    """Return everything that does not count and why: rejected rows, contradicted claims, solvers not ranked or late."""
     lines = [_rejected(row) for row in source.results.rejected.to_dict("records")]
     lines += source.scores.notes
     lines += [f"{ranking.group.name}: {line}" for ranking in source.rankings for line in ranking.left_out]

@@ -38,8 +38,14 @@ class Source:
 
     @property
     def first_rankings(self) -> tuple[Ranking, ...]:
-        """The ranking with the longest time limit of each kind of problem."""
-        return tuple({ranking.group.kind: ranking for ranking in reversed(self.rankings)}.values())[::-1]
+        """The ranking with the longest time limit of each kind of problem, of those with half of its instances."""
+        found = []
+        for kind in dict.fromkeys(ranking.group.kind for ranking in self.rankings):
+            of_kind = [ranking for ranking in self.rankings if ranking.group.kind == kind]
+            most = max(ranking.instances for ranking in of_kind)
+            # The longest comes first; a benchmark that is not done yet may have little of it.
+            found.append(next(ranking for ranking in of_kind if 2 * ranking.instances >= most))
+        return tuple(found)
 
 
 def source(results: Results) -> Source:

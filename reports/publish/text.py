@@ -48,7 +48,7 @@ def markdown(source: Source) -> str:
     lines += ["", "## How it was measured", "", *(f"- {plain(fact)}" for fact in answer.facts(source))]
     lines += [f"- **{plain(term)}**: {plain(meaning)}" for term, meaning in answer.definitions()]
     if left_out := answer.left_out(source):
-        lines += ["", "## Left out", "", *(f"- {plain(line)}" for line in left_out)]
+        lines += ["", "## Left out, and noted", "", *(f"- {plain(line)}" for line in left_out)]
     return "\n".join([*lines, ""])
 
 

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     ProblemOf = Callable[[Instance], Problem]
 
-__all__ = ["SUFFIXES", "check", "parquet", "write"]
+__all__ = ["SUFFIXES", "check_target", "parquet", "write"]
 
 #: Kinds of single files.
 SUFFIXES = (".html", ".md", ".csv", ".parquet", ".tex", ".png", ".pdf", ".svg")
 _FIGURES = (".png", ".pdf", ".svg")
 
 
-def check(path: Path) -> None:
+def check_target(path: Path) -> None:
     """Raise InputError now where a report could not be written to a path: kind, library, folder.
 
     Raises
@@ -45,22 +45,22 @@ def write(source: Source, path: Path, problem_of: ProblemOf | None = None) -> tu
     """Write a report and return the files and what was left out of it, one line each.
 
     A folder gets ``index.html``, ``report.md``, ``runs.csv``, ``runs.parquet``, ``summary.csv``, ``tables.tex`` and
-    ``figures/``. A figure's name (``gaps.pdf``, ``reach.png``: see `reports.publish.paper.draw`) gets that figure of
-    the first ranking.
+    ``figures/``. The name ``summary.csv`` gets the rankings, every other CSV all runs. A figure's name (``gaps.pdf``,
+    ``reach.png``: see `reports.publish.paper.draw`) gets that figure of the first ranking.
 
     Raises
     ------
     InputError
-        See `check`; and where a figure of that name is not there.
+        See `check_target`; and where a figure of that name is not there.
     """
-    check(path)
+    check_target(path)
     suffix = path.suffix.lower()
     if suffix in _FIGURES and not path.is_dir():
         _one_figure(source, path)
     elif suffix == ".parquet":
         parquet(source, path)
     elif suffix in {".html", ".md", ".csv", ".tex"} and not path.is_dir():
-        path.write_text(_text(source, suffix, problem_of), encoding="utf-8")
+        path.write_text(_text(source, path.name.lower(), problem_of), encoding="utf-8")
     else:
         return _folder(source, path, problem_of)
     return [path], []
@@ -71,13 +71,10 @@ def _folder(source: Source, folder: Path, problem_of: ProblemOf | None) -> tuple
 
     folder.mkdir(parents=True, exist_ok=True)
     written, notes = [], []
-    for name in ("index.html", "report.md", "runs.csv", "tables.tex"):
+    for name in ("index.html", "report.md", "runs.csv", "summary.csv", "tables.tex"):
         target = folder / name
-        target.write_text(_text(source, target.suffix, problem_of), encoding="utf-8")
+        target.write_text(_text(source, name, problem_of), encoding="utf-8")
         written.append(target)
-    summary = folder / "summary.csv"
-    tables.summary_frame(source).to_csv(summary, index=False, lineterminator="\n")
-    written.append(summary)
     try:
         parquet(source, folder / "runs.parquet")
         written.append(folder / "runs.parquet")
@@ -86,15 +83,16 @@ def _folder(source: Source, folder: Path, problem_of: ProblemOf | None) -> tuple
     return [*written, *save(source, folder / "figures")], notes
 
 
-def _text(source: Source, suffix: str, problem_of: ProblemOf | None) -> str:
-    if suffix == ".html":
+def _text(source: Source, name: str, problem_of: ProblemOf | None) -> str:
+    if name.endswith(".html"):
         return page(source, problem_of)
-    if suffix == ".md":
+    if name.endswith(".md"):
         return text.markdown(source)
-    if suffix == ".tex":
+    if name.endswith(".tex"):
         return text.latex(source)
     stream = io.StringIO()
-    tables.rows_frame(source).to_csv(stream, index=False, lineterminator="\n")
+    made = tables.summary_frame if name == "summary.csv" else tables.rows_frame
+    made(source).to_csv(stream, index=False, lineterminator="\n")
     return stream.getvalue()
 
 

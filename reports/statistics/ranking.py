@@ -15,6 +15,7 @@ from reports.statistics.means import GAP_SHIFT, TIME_SHIFT_S, bootstrap_interval
 from reports.statistics.profiles import Profile, performance_profile
 from reports.statistics.scores import TARGETS, target_column
 from reports.statistics.significance import Paired, paired_wilcoxon
+from reports.statistics.tasks import late, one_for_all_seeds, taking_part, under_limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +30,6 @@ __all__ = ["CLOCK_S", "LEVEL", "Group", "Ranking", "rank"]
 LEVEL = 0.05
 #: Times below this say nothing of solvers, s.
 CLOCK_S = 0.001
-#: A row of such a status says that the solver does not take the problem at all.
-NOT_FOR_IT = ("unsupported", "unavailable")
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Ranking:
     ----------
     group : Group
     frame : DataFrame
-        The rows of `Scores.frame` that count.
+        The rows of `Scores.frame` that count; an index that repeats is one run that stands for several seeds.
     table : DataFrame
         One row a solver, best first. Means are over instances of the mean over seeds: ``primal_gap`` with ``gap_low``
         and ``gap_high``, ``primal_integral`` with ``integral_low`` and ``integral_high``; shares of runs:
@@ -70,7 +69,7 @@ class Ranking:
         of `TARGETS`; ``gap_to_bound`` (median; infinite where half the runs have none); shifted geometric means
         ``gap_sgm`` and ``wall_sgm_s``; ``runs``.
     left_out : tuple of str
-        Solvers and tasks that are not ranked, and why; one line each.
+        Solvers and tasks that are not ranked and why, and solvers that were late; one line each.
     """
 
     group: Group
@@ -145,15 +144,18 @@ class Ranking:
 def rank(scores: Scores) -> tuple[Ranking, ...]:
     """Return one ranking for each kind of problem and time limit, the largest group first.
 
-    A solver takes part that ran at least half of a group's tasks and takes that kind of problem. A task counts where
-    all of them ran it and some solution is known. A run without a valid solution counts as the worst: primal gap 1.
+    A solver takes part that ran at least half of a group's tasks and takes that kind of problem; one that was run
+    without a limit only takes part under each limit, and one that ran one seed only stands with it for all.
+    A task counts where all of them ran it and some solution is known. A run without a valid solution counts as the
+    worst: primal gap 1.
     """
-    frame = scores.frame
     found = []
-    for _, group in frame.groupby(["kind", "time_limit"], dropna=False):
-        ranking = _rank(Group(str(group["kind"].iloc[0]), float(group["time_limit"].iloc[0])), group)
-        if ranking is not None:
-            found.append(ranking)
+    for kind, runs in scores.frame.groupby("kind"):
+        limits = sorted({limit for limit in runs["time_limit"] if not math.isnan(limit)}) or [math.nan]
+        for limit in limits:
+            ranking = _rank(Group(str(kind), limit), under_limit(scores, str(kind), limit))
+            if ranking is not None:
+                found.append(ranking)
     return tuple(
         sorted(found, key=lambda r: (r.group.kind != "placement", -np.nan_to_num(r.group.time_limit, nan=np.inf)))
     )
@@ -168,15 +170,10 @@ def _rank(group: Group, frame: pd.DataFrame) -> Ranking | None:
     frame = frame[known]
     if frame.empty:
         return None
+    frame = one_for_all_seeds(frame)
     tasks = len(frame[["instance", "seed"]].drop_duplicates())
-    names: list[str] = []
-    for name, runs in frame.groupby("solver", sort=True):
-        if runs["status"].isin(NOT_FOR_IT).all():
-            left_out.append(f"{name}: {runs['status'].iloc[0]} on all {len(runs)} tasks")
-        elif len(runs[["instance", "seed"]].drop_duplicates()) * 2 < tasks:
-            left_out.append(f"{name}: ran only {len(runs)} of {tasks} tasks")
-        else:
-            names.append(str(name))
+    names, absent = taking_part(frame)
+    left_out += absent
     if not names:
         return None
     frame = frame[frame["solver"].isin(names)]
@@ -186,7 +183,7 @@ def _rank(group: Group, frame: pd.DataFrame) -> Ranking | None:
     frame = frame[present == len(names)]
     if frame.empty:
         return None
-    return Ranking(group, frame, _table(frame, names), tuple(left_out))
+    return Ranking(group, frame, _table(frame, names), (*left_out, *late(frame, names)))
 
 
 def _table(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -202,7 +199,7 @@ def _table(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         rows.append(
             {
                 "solver": name,
-                "runs": len(runs),
+                "runs": int(runs["key"].nunique()),
                 "solved": float(runs["objective"].notna().mean()),
                 "at_best": float((runs["primal_gap"] <= CLOSE).mean()),
                 "proved": float((runs["status"] == Status.OPTIMAL).mean()),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from reports.results import Instance, Results
 
-__all__ = ["TABLE", "TARGETS", "Reference", "Scores", "score", "target_column"]
+__all__ = ["TABLE", "TARGETS", "Reference", "Scores", "measures", "score", "target_column"]
 
 #: Distances from the best known whose times are told.
 TARGETS = (0.01, 0.001, 0.0001)
@@ -115,22 +115,43 @@ def score(results: Results) -> Scores:
             {
                 "best_known": reference.best,
                 "best_bound": reference.bound,
-                "gap": to_bound(objective, reference.bound, maximise=maximise),
-                "above_best": to_best(objective, reference.best, maximise=maximise),
-                "primal_gap": primal_gap(objective, reference.best),
-                "primal_integral": primal_integral(steps, reference.best, horizon),
-                "horizon_s": horizon,
-                **{
-                    target_column(t): time_to_gap(steps, reference.best, t, maximise=maximise)
-                    if math.isfinite(reference.best)
-                    else math.nan
-                    for t in TARGETS
-                },
+                **measures(steps, objective, reference, horizon, maximise=maximise),
             }
         )
     derived = pd.DataFrame(found, index=runs.index, columns=list(DERIVED), dtype=np.float64)
     frame = pd.concat([runs.drop(columns=["trace", "association"]), derived], axis=1)
     return Scores(results, frame, references, tuple(all_steps), tuple(notes))
+
+
+def measures(
+    steps: tuple[tuple[float, float], ...], objective: float, reference: Reference, horizon_s: float, *, maximise: bool
+) -> dict[str, float]:
+    """Return what a run is worth against its instance's best known and best bound; see `Scores.frame`.
+
+    Parameters
+    ----------
+    steps : tuple of (time in s, objective)
+        Its incumbents.
+    objective : float
+        At the end, nan where there is none.
+    reference : Reference
+    horizon_s : float
+        The time that it had; a target reached later is not reached.
+    maximise : bool
+    """
+    best, end = reference.best, horizon_s if math.isfinite(horizon_s) else math.inf
+    times = {t: time_to_gap(steps, best, t, maximise=maximise) for t in TARGETS}
+    return {
+        "gap": to_bound(objective, reference.bound, maximise=maximise),
+        "above_best": to_best(objective, best, maximise=maximise),
+        "primal_gap": primal_gap(objective, best),
+        "primal_integral": primal_integral(steps, best, horizon_s),
+        "horizon_s": horizon_s,
+        **{
+            target_column(t): math.nan if math.isnan(best) else time if time <= end else math.inf
+            for t, time in times.items()
+        },
+    }
 
 
 def _named(runs: pd.DataFrame) -> pd.DataFrame:

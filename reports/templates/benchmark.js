@@ -264,4 +264,6 @@
     }
   });
   document.documentElement.dataset.ready = "true";
+  // Figures are likely to be wanted next.
+  setTimeout(loadPlotly, 50);
 })();

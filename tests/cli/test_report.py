@@ -93,13 +93,17 @@ def test_damaged_and_rejected_rows_are_named_and_left_out(dtopt, files, tmp_path
         store.commit(Run(*facts, objective=0.001, machine="one", association=found.solution.association))
     code, _, err = dtopt("report", *files, "-o", tmp_path / "out.csv")
     assert code == 0
-    told = [line for line in err.splitlines() if line.startswith("left out:")]
+    told = [line for line in err.splitlines() if line.startswith("note: ")]
     assert any("mine/2" in line and "greedy" in line and "damaged" in line for line in told)
     assert any("mine/1" in line and "liar" in line and "evaluator" in line for line in told)
     frame = pd.read_csv(tmp_path / "out.csv")
     assert "liar" not in set(frame["solver"])
     assert (frame["objective"] > 0.1).all()
     assert len(frame[frame["solver"] == "greedy"]) == 2
+    # Unasked the evaluator says nothing; a checksum is always looked at.
+    code, _, err = dtopt("report", *files, "--no-check", "-o", tmp_path / "out.csv")
+    assert "damaged" in err
+    assert "liar" in set(pd.read_csv(tmp_path / "out.csv")["solver"])
 
 
 def test_without_output_the_answer_is_printed(dtopt, files):

@@ -40,7 +40,10 @@ def test_a_sure_winner_is_named_with_distance_and_p():
 
 def test_doubt_is_told():
     found = made({"a": lambda i: 0.01 * (i % 2), "b": lambda i: 0.012 * ((i + 1) % 2)})
-    assert "which the test cannot tell from it" in answer.headline(found)
+    head = answer.headline(found)
+    assert "a is ahead on P1 placement" in head
+    assert "not surely: the test cannot tell b (" in head
+    assert "best:" not in " ".join(answer.verdict(found.rankings[0]))
     assert "The test cannot tell b from it" in " ".join(answer.verdict(found.rankings[0]))
 
 
@@ -78,6 +81,16 @@ def test_the_slower_winner_is_not_called_soonest():
     told = " ".join(answer.verdict(source(results(instances, rows)).rankings[0]))
     assert "slow is best" in told
     assert "Soonest near the best known is fast" in told
+
+
+def test_a_limit_that_few_instances_ran_is_not_the_headline():
+    instances = [instance(f"s/{i}", best_known=100.0) for i in range(8)]
+    rows = [{"instance": f"s/{i}", "solver": "a", "objective": 100.0, "time_limit": 1.0} for i in range(8)]
+    rows.append({"instance": "s/0", "solver": "a", "objective": 100.0, "time_limit": 10.0})
+    found = source(results(instances, rows))
+    assert [ranking.group.time_limit for ranking in found.rankings] == [10.0, 1.0]
+    assert [ranking.group.time_limit for ranking in found.first_rankings] == [1.0]
+    assert "95 %" not in answer.verdict(found.rankings[0])[0]
 
 
 def test_rejected_rows_are_named():

@@ -13,7 +13,7 @@ from reports import readme
 from reports.publish import tables
 from reports.publish.source import source
 from reports.publish.text import latex, markdown
-from reports.publish.write import check, write
+from reports.publish.write import check_target, write
 from tests.reports.samples import instance, results
 
 EVIL = "a|b_c*<i>&%$#{}~^\\x"
@@ -90,9 +90,9 @@ def test_parquet_has_all_rows(sample, tmp_path):
 def test_what_cannot_be_written_is_told_first(sample, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InputError, match=r"pip install 'dtopt\[report\]'"):
-        check(tmp_path / "runs.parquet")
+        check_target(tmp_path / "runs.parquet")
     with pytest.raises(InputError, match=r"\.docx.*a folder, or a file in"):
-        check(tmp_path / "report.docx")
+        check_target(tmp_path / "report.docx")
     with pytest.raises(InputError, match=r"no figure 'other'.*gaps"):
         write(sample[0], tmp_path / "other.pdf")
 

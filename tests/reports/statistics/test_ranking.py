@@ -106,17 +106,56 @@ def test_solvers_are_ranked_by_gap_then_by_time():
 
 
 def test_only_tasks_that_all_ran_count():
-    rows = six("a", 0.0, (0, 1)) + six("b", 0.1, (0, 1))[:-1] + six("c", 0.2, (0,))[:2]
+    rows = six("a", 0.0, (0, 1)) + six("b", 0.1, (0, 1))[:-1] + six("c", 0.2, (0, 1))[:4]
     rows += six("d", math.nan, (0, 1), status="unsupported")
     rows += [run("s/n", "a"), run("s/n", "b")]
     (ranking,) = rank(score(results([*SIX, instance("s/n")], rows)))
     assert ranking.solvers == ("a", "b")
     assert ranking.tasks == 11
     told = " | ".join(ranking.left_out)
-    assert "c: ran only 2 of 12 tasks" in told
+    assert "c: ran only 4 of 12 tasks" in told
     assert "d: unsupported" in told
     assert "1 of 12 tasks that not every solver ran" in told
     assert "no solution is known: s/n" in told
+
+
+def test_one_seed_stands_for_all():
+    rows = six("drawn", 0.25, (0, 1, 2)) + six("fixed", 0.0, (0,))
+    (ranking,) = rank(score(results(SIX, rows)))
+    assert ranking.solvers == ("fixed", "drawn")
+    assert ranking.tasks == 18
+    assert ranking.table["runs"].tolist() == [6, 18]
+    assert ranking.left_out == ()
+    assert (ranking.by_gap[0].pairs, ranking.by_gap[0].instances) == (18, 6)
+    assert ranking.by_gap[0].p == pytest.approx(2 / 64)
+
+
+def test_solvers_without_a_limit_take_part_with_what_they_had_by_then():
+    free = [
+        {**row, "time_limit": math.nan, "wall_s": 30.0, "trace": ((2.0, 200.0), (20.0, 100.0))}
+        for row in six("free", 0.0)
+    ]
+    found = rank(score(results(SIX, six("a", 0.25) + six("a", 0.25, time_limit=40.0) + free)))
+    short, long = (next(r for r in found if r.group.time_limit == limit) for limit in (10.0, 40.0))
+    assert len(found) == 2
+    table = short.table.set_index("solver")
+    assert table.loc["free", "primal_gap"] == pytest.approx(0.5)  # 200 by then
+    assert table.loc["free", "primal_integral"] == pytest.approx((2 + 8 * 0.5) / 10)
+    assert table.loc["free", "reached_0.01"] == 0.0
+    table = long.table.set_index("solver")
+    assert table.loc["free", "primal_gap"] == 0.0
+    assert table.loc["free", "primal_integral"] == pytest.approx((2 + 18 * 0.5) / 40)
+    assert table.loc["free", "reached_0.01"] == 1.0
+
+
+def test_what_comes_after_the_limit_is_not_in_time_and_is_told():
+    rows = [{**row, "trace": ((0.5, 200.0), (30.0, 100.0)), "wall_s": 30.0} for row in six("late", 0.0)]
+    (ranking,) = rank(score(results(SIX, six("a", 0.25) + rows)))
+    table = ranking.table.set_index("solver")
+    assert table.loc["late", "primal_gap"] == 0.0
+    assert table.loc["late", "reached_0.01"] == 0.0
+    assert ranking.time_profile().share("late", 1e9) == 0.0
+    assert any("late: took longer than the limit in 6 of its runs, up to 30 s" in line for line in ranking.left_out)
 
 
 def test_failures_count_as_the_worst_not_as_missing():
