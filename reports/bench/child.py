@@ -16,6 +16,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ from dtopt.stop import MaxIterations
 from instances.suites.recipes import checked
 from reports.bench.machine import machine
 from reports.bench.plan import MAX_ITERATIONS, Task
-from reports.judge import FAILED, judge, refusal
+from reports.judge import FAILED, INVALID, judge, refusal
 from reports.records import Run, canonical
 
 if TYPE_CHECKING:
@@ -108,7 +109,10 @@ class Runner:
         except Exception as error:
             status, message = refusal(error)
             return failure(task, message, "", status=status)
-        return judged(task, problem, result)
+        try:
+            return judged(task, problem, result)
+        except Exception as error:
+            return failure(task, f"what it returned cannot be judged: {error}", "", status=INVALID)
 
 
 class Watch:
@@ -124,12 +128,14 @@ class Watch:
         self._trace: list[Incumbent] = []
         self._last: Solution | None = None
         self._limit = float("inf")
+        self._cpu = 0.0
 
     def start(self, task: Task, problem: Problem) -> None:
         """Begin; the parent's clock starts too."""
         self._trace, self._last = [], None
         self._limit = float("inf") if task.time_limit is None else task.time_limit
         self._answer.say({"phase": "run"})
+        self._cpu = time.process_time()
         if task.hard_s is not None:
             self._timer = threading.Timer(task.hard_s, self._stop, (task, problem))
             self._timer.daemon = True
@@ -158,6 +164,7 @@ class Watch:
             evaluation=None,
             trace=tuple(self._trace),
             wall_s=task.hard_s or 0.0,
+            cpu_s=time.process_time() - self._cpu,
         )
         run = judged(task, problem, result)
         message = f"did not end by itself: stopped after {task.hard_s:g} s (its limit is {task.time_limit:g} s)"

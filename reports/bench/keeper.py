@@ -75,7 +75,11 @@ class _Child:
         )
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
-        self.machine: dict[str, Any] = self._answer(START_SECONDS, "did not start")["machine"]
+        try:
+            self.machine: dict[str, Any] = self._answer(START_SECONDS, "did not start")["machine"]
+        except BaseException:
+            self.kill()
+            raise
 
     @property
     def alive(self) -> bool:

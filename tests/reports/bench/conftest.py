@@ -49,11 +49,17 @@ def liar(problem, **given):
     from dataclasses import replace
     return replace(result, solution=Solution(np.full(problem.n_users, -1)))
 
+def shapeless(problem, **given):
+    """Returns a solution of another size."""
+    result = quick(problem, **given)
+    from dataclasses import replace
+    return replace(result, solution=Solution(np.zeros(3, dtype=int)))
+
 def raiser(problem, **given):
     """Raises an error."""
     raise RuntimeError("no such luck")
 '''
-NAMES = ("quick", "sleeper", "killed", "liar", "raiser")
+NAMES = ("quick", "sleeper", "killed", "liar", "raiser", "shapeless")
 
 
 @pytest.fixture

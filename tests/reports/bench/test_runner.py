@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def command(path, *more):
 
 
 def test_every_end_of_a_run_is_a_row_and_the_bench_goes_on(plugin, tmp_path):
-    names = ["killed", "liar", "quick", "raiser", "sleeper", "nearest"]
+    names = ["killed", "liar", "quick", "raiser", "shapeless", "sleeper", "nearest"]
     plan = plan_of(names, limit=0.2, hard_factor=1.0, hard_extra_s=0.3)
     with Store(tmp_path / "r.sqlite") as store:
         assert run_plan(plan, store, workers=1)
@@ -62,10 +63,12 @@ def test_every_end_of_a_run_is_a_row_and_the_bench_goes_on(plugin, tmp_path):
         "liar": "invalid",
         "quick": "feasible",
         "raiser": "failed",
+        "shapeless": "invalid",
         "nearest": "feasible",
     }
     assert "SIGKILL: out of memory" in runs.message["killed"]
     assert "the evaluator rejects its solution" in runs.message["liar"]
+    assert "what it returned cannot be judged: association" in runs.message["shapeless"]
     assert runs.message["raiser"] == "RuntimeError: no such luck"
     assert runs.objective.notna().to_dict() == {n: n in {"quick", "nearest", "sleeper"} for n in sorted(names)}
     # Stopped with what it had at its limit.
@@ -168,10 +171,12 @@ def test_two_processes_share_one_file(plugin, tmp_path):
     assert results.rejected.empty
 
 
-def test_ctrl_c_keeps_finished_runs(plugin, tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_keeps_finished_runs(plugin, tmp_path, workers):
     path = tmp_path / "r.sqlite"
     environment = {**os.environ, "DTOPT_TEST_SLEEP": "0.3"}
-    process = subprocess.Popen(command(path), env=environment, stderr=subprocess.PIPE, text=True)
+    words = [str(workers) if before == "--workers" else word for before, word in pairwise(["", *command(path)])]
+    process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and _count(path) < 2:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
