@@ -157,7 +157,9 @@ def test_the_page_of_a_comparison_is_accessible(opened, comparison, tmp_path, wi
 
 
 @pytest.mark.bench
-def test_ten_thousand_rows_open(opened, comparison, tmp_path, capsys):
+def test_ten_thousand_rows_open(opened, comparison, tmp_path, capsys, request):
+    if "bench" not in request.config.option.markexpr:
+        pytest.skip("prints measurements; run with -m bench")
     given, problems = from_comparison(comparison, copies=840)
     path = tmp_path / "large.html"
     path.write_text(benchmark_page(source(given), lambda one: problems[one.label]), encoding="utf-8")
