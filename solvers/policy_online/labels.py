@@ -8,7 +8,7 @@ have done from there (its value, which the next policy improves on), or with the
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numba
 import numpy as np
@@ -124,14 +124,15 @@ def values(run: Run, best: bool) -> FloatArray:
 class _Recorder:
     """Plays a policy and keeps what it saw."""
 
-    forecasts = moves_servers = False
+    forecasts: ClassVar[bool] = False
+    moves_servers: ClassVar[bool] = False
 
     def __init__(self, network: Weights | None) -> None:
         self.network = network
         self.views: list[View] = []
         self.bonuses: list[FloatArray] = []
         self.slacks: list[FloatArray] = []
-        self.scene: tuple[FloatArray, FloatArray] | None = None
+        self.scene: tuple[IntArray, FloatArray] | None = None
 
     def decide(self, observation: Observation) -> Decision:
         problem = observation.problem
@@ -181,8 +182,8 @@ def lesson(scenario: Scenario, network: Weights | None, *, last: int, part: floa
     shown, first, own, best, allowed = (np.concatenate(parts) for parts in zip(*kept, strict=True))
     own -= own.mean(axis=1, keepdims=True)
     best -= best.mean(axis=1, keepdims=True)
-    few = (array.astype(np.float32) for array in (first, own, best))
-    return Lesson(shown, *few, allowed), trajectory.objective
+    first, own, best = (array.astype(np.float32) for array in (first, own, best))
+    return Lesson(shown, first, own, best, allowed), trajectory.objective
 
 
 def _run(scenario: Scenario, recorder: _Recorder, associations: tuple[IntArray, ...]) -> tuple[Run, list[IntArray]]:

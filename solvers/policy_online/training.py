@@ -72,6 +72,9 @@ class Config(BaseModel):
 class Network(nn.Module):
     """`solvers.policy_online.network.corrections` in PyTorch, with what is shown standardised first."""
 
+    middle: Tensor
+    scale: Tensor
+
     def __init__(self, width: int, second: int) -> None:
         super().__init__()
         self.register_buffer("middle", torch.zeros(FEATURES))
@@ -245,8 +248,6 @@ class _Training:
     def _standardise(self, data: tuple[Tensor, ...]) -> None:
         shown, there = data[0], data[3]
         rows = shown[there].float()
-        assert isinstance(self.network.middle, torch.Tensor)  # noqa: S101 - buffers
-        assert isinstance(self.network.scale, torch.Tensor)  # noqa: S101
         self.network.middle.copy_(rows.mean(dim=0))
         self.network.scale.copy_(rows.std(dim=0).clamp_min(1e-3))
 

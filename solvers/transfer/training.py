@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -59,6 +59,9 @@ class Config(BaseModel):
 
 class _Player:
     """Plays the present model and keeps what is seen."""
+
+    forecasts: ClassVar[bool] = False
+    moves_servers: ClassVar[bool] = False
 
     def __init__(self, options: Options, model: FloatArray, users: int) -> None:
         self.options, self.model, self.users = options, model, users
@@ -160,11 +163,9 @@ def _read(path: Path) -> tuple[FloatArray, FloatArray, FloatArray]:
         return stored["before"], stored["after"], stored["gain"]
 
 
-def _save(
-    directory: Path, config: Config, rows: list[list[str]], row: dict[str, Any], arrays: dict[str, FloatArray]
-) -> None:
+def _save(directory: Path, config: Config, rows: list[list[str]], row: dict[str, Any], arrays: dict[str, Any]) -> None:
     with (directory / "log.csv").open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
-    state = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+    state: dict[str, Any] = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     state |= {"config": config.model_dump_json(), "step": row["step"], "seconds": row["seconds"], "rows": rows}
     save_checkpoint(state, directory / CHECKPOINT)
