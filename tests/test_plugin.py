@@ -53,6 +53,16 @@ def test_it_is_found_solves_and_is_compared(run: Callable[..., str], tmp_path: P
     assert "random-descent" in table.read_text()
 
 
+def test_it_is_benchmarked_and_reported(run: Callable[..., str], tmp_path: Path) -> None:
+    instance, results, page = tmp_path / "p.json", tmp_path / "r.sqlite", tmp_path / "page.html"
+    write(tiny_problem(7, users=5, stations=3), instance)
+    run("-m", "dtopt", "bench", instance, "-s", "random-descent", "-s", "nearest", "--time-limit", "1", "-o", results)
+    told = run("-m", "dtopt", "report", results)
+    assert "random-descent" in told
+    run("-m", "dtopt", "report", results, "-o", page)
+    assert "random-descent" in page.read_text()
+
+
 def test_it_passes_the_checks_that_its_author_runs(run: Callable[..., str]) -> None:
     run("-c", "from dtopt.testing import check_solver; check_solver('random-descent')")
 

@@ -209,16 +209,23 @@ class Answer:
         self._stream.flush()
 
 
+def _named(task: Task) -> dict[str, Any]:
+    """Return what a run is known by."""
+    return {
+        "key": task.key,
+        "instance": task.label,
+        "hash": task.hash,
+        "solver": task.solver,
+        "options": canonical(task.options),
+        "seed": task.seed,
+        "time_limit": task.time_limit,
+    }
+
+
 def failure(task: Task, message: str, machine_id: str, *, status: str = FAILED, wall_s: float | None = None) -> Run:
     """Return the run of a task that came to nothing."""
     return Run(
-        key=task.key,
-        instance=task.label,
-        hash=task.hash,
-        solver=task.solver,
-        options=canonical(task.options),
-        seed=task.seed,
-        time_limit=task.time_limit,
+        **_named(task),
         status=status,
         wall_s=wall_s,
         message=message,
@@ -238,13 +245,7 @@ def judged(task: Task, problem: Problem, result: Result) -> Run:
     spare = kept is not None and not np.array_equal(np.unique(kept.association), kept.open_servers)
     terms = None if evaluation is None else evaluation.terms
     return Run(
-        key=task.key,
-        instance=task.label,
-        hash=task.hash,
-        solver=task.solver,
-        options=canonical(task.options),
-        seed=task.seed,
-        time_limit=task.time_limit,
+        **_named(task),
         status=status,
         objective=None if evaluation is None else float(evaluation.objective),
         bound=_finite(result.bound),

@@ -11,6 +11,7 @@ import numpy as np
 from dtopt.errors import InputError
 from solvers.policy.forward import N_MESSAGES, N_TERMS, Weights
 from solvers.policy.graph import N_SERVER_FEATURES, N_SHARED_FEATURES
+from solvers.weight_files import no_weights, read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from solvers.policy.model import Policy
@@ -59,9 +60,7 @@ def begin_with(model: Policy, weights: Weights) -> None:
 
 def save_weights(path: Path, model: Policy) -> None:
     """Write the weights of a network."""
-    draft = path.with_name(path.name + ".part.npz")
-    np.savez_compressed(draft, **weights_of(model)._asdict())
-    draft.replace(path)
+    write_arrays(path, weights_of(model)._asdict())
 
 
 @cache
@@ -73,22 +72,11 @@ def load_weights(path: Path = SHIPPED) -> Weights:
     InputError
         If there is none, or it is not what `save_weights` writes.
     """
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: np.array(stored[name], dtype=np.float32, order="C") for name in Weights._fields}
-    except Exception as error:  # zip, zlib and NumPy raise some ten kinds for damaged members
-        raise _no_weights(path, str(error).partition("\n")[0]) from error
-    weights = Weights(**arrays)
+    weights = Weights(**read_arrays(path, Weights._fields, np.float32, SHIPPED.name))
     wrong = _wrong_size(weights)
     if wrong:
-        raise _no_weights(path, f"{wrong} has another shape or is not finite")
+        raise no_weights(path, f"{wrong} has another shape", SHIPPED.name)
     return weights
-
-
-def _no_weights(path: Path, why: str) -> InputError:
-    return InputError(
-        f"cannot be read as weights: {why}", where=str(path), mend="give a policy.npz that training wrote"
-    )
 
 
 def _wrong_size(weights: Weights) -> str:
@@ -117,6 +105,6 @@ def _wrong_size(weights: Weights) -> str:
         "final_bias": (N_TERMS,),
     }
     for name, array in weights._asdict().items():
-        if array.shape != shapes[name] or not np.isfinite(array).all():
+        if array.shape != shapes[name]:
             return name
     return ""

@@ -6,15 +6,14 @@ a pair beside what was pooled. So users and servers may be any number, in any or
 
 from __future__ import annotations
 
-import zipfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from dtopt.errors import InputError
 from solvers.policy_online.view import FEATURES
+from solvers.weight_files import no_weights, read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,9 +53,7 @@ def corrections(weights: Weights, shown: Floats32) -> Floats32:
 
 def save_weights(path: Path, weights: Weights) -> None:
     """Write weights whole or not at all."""
-    draft = path.with_name(path.name + ".part.npz")
-    np.savez_compressed(draft, **weights._asdict())
-    draft.replace(path)
+    write_arrays(path, weights._asdict())
 
 
 @cache
@@ -68,13 +65,12 @@ def load_weights(path: Path = SHIPPED) -> Weights:
     InputError
         If there is none, or it is not what `save_weights` writes.
     """
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: np.array(stored[name], dtype=np.float32, order="C") for name in Weights._fields}
-        if arrays["first_weight"].shape[0] != FEATURES:
-            raise ValueError(f"they are for {arrays['first_weight'].shape[0]} numbers a pair, not {FEATURES}")
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"cannot be read as weights: {error}", where=str(path), mend="give a policy-online.npz that training wrote"
-        ) from error
-    return Weights(**arrays)
+    weights = Weights(**read_arrays(path, Weights._fields, np.float32, SHIPPED.name))
+    if weights.first_bias.ndim != 1 or weights.second_bias.ndim != 1:
+        raise no_weights(path, "one of the biases has another shape", SHIPPED.name)
+    first, second = weights.first_bias.size, weights.second_bias.size
+    shapes = ((FEATURES, first), (first,), (3 * first, second), (second,), (second, 1), (1,))
+    for name, array, shape in zip(Weights._fields, weights, shapes, strict=True):
+        if array.shape != shape:
+            raise no_weights(path, f"{name} has another shape", SHIPPED.name)
+    return weights

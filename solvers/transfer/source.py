@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import numpy as np
 from dtopt.errors import InputError
 from solvers.transfer.learner import INPUTS
 from solvers.transfer.models import parameters
+from solvers.weight_files import read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray
@@ -24,9 +24,7 @@ SHIPPED = Path(__file__).parent / "data" / "drl-transfer.npz"
 
 def save_source(path: Path, model: FloatArray) -> None:
     """Write a model whole or not at all."""
-    draft = path.with_name(path.name + ".part.npz")
-    np.savez_compressed(draft, model=model.astype(np.float32))
-    draft.replace(path)
+    write_arrays(path, {"model": model.astype(np.float32)})
 
 
 @cache
@@ -38,13 +36,7 @@ def load_source(path: Path, hidden: int) -> FloatArray:
     InputError
         If there is none, or it is of another width.
     """
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            model = np.array(stored["model"], dtype=np.float64)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"cannot be read as a model: {error}", where=str(path), mend="give a drl-transfer.npz that training wrote"
-        ) from error
+    model: FloatArray = read_arrays(path, ("model",), np.float64, SHIPPED.name)["model"]
     if model.shape != (parameters(INPUTS, hidden),):
         raise InputError(f"is not of width {hidden}", where=str(path), mend="give hidden as in its training")
     return model
