@@ -26,8 +26,8 @@ __all__ = ["solve"]
 
 #: Up to this many pairs of user and server the exact solver has the whole time.
 EXACT_PAIRS = {"placement": 20_000, "migration": 2_000_000}
-#: Parts of the time left that `exact`, and then `local-search`, have before that under ``fixed`` sharing.
-PROOF_PART, SEARCH_PART = 0.2, 0.5
+#: Parts of the time left that `exact`, and then `lns`, have in placements before that.
+PROOF_PART, SEARCH_PART = 0.3, 0.7
 #: Up to this many it may close the gap that local search, with this part of the time, has left.
 CLOSED_PAIRS, FIRST_PART = 200_000, 0.3
 #: What the dual bound takes, s for each user, the least part of the time that local search has before it where that is
@@ -53,11 +53,11 @@ def solve(
 ) -> Result:
     """Pick a method by size and time, and return an incumbent with a proven bound.
 
-    Small problems go to `exact`, under ``fixed`` sharing by turns with `local-search` where that proves nothing at
-    once. Larger placements go to `local-search` first, with the dual bound as certificate, and
-    the time left to `exact` where that may close the gap, else to `local-search` again from the servers that pay for
-    themselves at the bound's prices, by turns with branching on servers where there is time for that. Migrations too
-    large for `exact` go to `greedy`. Without any limit the run ends after 60 s.
+    Small problems go to `exact`, placements by turns with `lns` where that proves nothing soon. Larger placements go to
+    `local-search` first, with the dual bound as certificate, and the time left to `exact` where that may close the gap,
+    else to `local-search` again from the servers that pay for themselves at the bound's prices, by turns with branching
+    on servers where there is time for that. Migrations too large for `exact` go to `greedy`. Without any limit the run
+    ends after 60 s.
 
     Parameters
     ----------
@@ -86,6 +86,10 @@ def _compile(problem: Problem) -> None:
 
         arrays.compile_kernels()
         driver.compile_kernels()
+        if problem.n_users * problem.n_stations <= EXACT_PAIRS["placement"]:
+            from solvers.lns import neighbourhood
+
+            neighbourhood.compile_kernels()
         if problem.sharing == "fixed":
             from solvers.exact.knapsack import compile_knapsacks
             from solvers.local_search.ejection import compile_ejection
@@ -100,13 +104,13 @@ def _compile(problem: Problem) -> None:
 
 
 def _search(run: Run, problem: Problem) -> None:
-    from solvers import exact, greedy, local_search
+    from solvers import exact, greedy, lns, local_search
 
     pairs = problem.n_users * problem.n_stations
     if pairs <= EXACT_PAIRS[problem.kind]:
-        if problem.sharing == "fixed" and isinstance(problem, Placement):
-            # Where CPU is a knapsack a proof may be out of reach, and local search, from its own start, finds better.
-            for method, part in ((exact.solve, PROOF_PART), (local_search.solve, SEARCH_PART)):
+        if isinstance(problem, Placement):
+            # What is not proven soon may stay out of reach, and neighbourhoods, from their own start, find better.
+            for method, part in ((exact.solve, PROOF_PART), (lns.solve, SEARCH_PART)):
                 _hand_over(run, method, part, anew=True)
                 if run.settled or run.should_stop() or run.gap <= OPTIMALITY_GAP:
                     return
