@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dtopt.price_kernel import Columns
     from dtopt.problem import Placement
 
-__all__ = ["CLOSED", "FREE", "OPEN", "PriceDual"]
+__all__ = ["CLOSED", "FREE", "OPEN", "PriceDual", "decided_bounds"]
 
 #: What has been decided of a server.
 CLOSED, FREE, OPEN = -1, 0, 1
@@ -179,7 +179,7 @@ class PriceDual:
 
     def _counted(self, server: FloatArray) -> FloatArray:
         """Return what servers of value V count: V where open, min(0, V) where free, 0 where closed."""
-        return np.where(self.state == OPEN, server, np.where(self.state == FREE, np.minimum(0.0, server), 0.0))
+        return counted(self.state, server)
 
     def value(self, prices: FloatArray) -> float:
         """Return g, a valid lower bound for any prices in range."""
@@ -236,10 +236,7 @@ class PriceDual:
 
     def server_bounds(self, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return lower bounds on the cost with each server open, and with it closed; shapes (M,)."""
-        server = self.priced(prices)[1]
-        counted = self._counted(server)
-        whole = self.value(prices) - counted
-        return np.where(self.state == CLOSED, np.inf, whole + server), np.where(self.state == OPEN, np.inf, whole)
+        return decided_bounds(self.state, self.value(prices), self.priced(prices)[1])
 
     def pair_bounds(self, prices: FloatArray) -> FloatArray:
         """Return lower bounds on the cost with each user on each server, shape (N, M).
@@ -249,10 +246,21 @@ class PriceDual:
         pair, empty = self._priced(prices)
         gain = np.minimum(0.0, pair)
         server = empty + gain.sum(axis=0)
-        counted = self._counted(server)
-        without = self._counted(np.where(np.isfinite(server - gain), server - gain, np.inf)) - counted
+        now = self._counted(server)
+        without = self._counted(np.where(np.isfinite(server - gain), server - gain, np.inf)) - now
         others = without.sum(axis=1, keepdims=True) - without
-        return np.asarray(self.value(prices) - counted + server + np.maximum(0.0, pair) + others)
+        return np.asarray(self.value(prices) - now + server + np.maximum(0.0, pair) + others)
+
+
+def counted(state: IntArray, server: FloatArray) -> FloatArray:
+    """Return what servers of value V count: V where open, min(0, V) where free, 0 where closed."""
+    return np.where(state == OPEN, server, np.where(state == FREE, np.minimum(0.0, server), 0.0))
+
+
+def decided_bounds(state: IntArray, value: float, server: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return lower bounds with each server open, and with it closed, of a dual's value and its servers' V."""
+    rest = value - counted(state, server)
+    return np.where(state == CLOSED, np.inf, rest + server), np.where(state == OPEN, np.inf, rest)
 
 
 def _soft(x: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:

@@ -16,6 +16,7 @@ from dtopt.stop import Never
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dtopt.arrays import FloatArray
     from dtopt.problem import Problem
     from dtopt.result import Incumbent, Result
     from dtopt.solution import Solution
@@ -80,27 +81,26 @@ def solve(
 
 def _compile(problem: Problem) -> None:
     """Compile what may be used before the clock starts: it is part of installing solvers, not of any run."""
-    if isinstance(problem, Placement):
-        from dtopt import wired_dual
-        from solvers.local_search import arrays, driver
+    from solvers import exact
 
-        arrays.compile_kernels()
-        driver.compile_kernels()
-        if problem.n_users * problem.n_stations <= EXACT_PAIRS["placement"]:
-            from solvers.lns import neighbourhood
+    if not isinstance(problem, Placement):
+        exact.compile_for(problem)
+        return
+    from dtopt import wired_dual
+    from solvers.lns import neighbourhood
+    from solvers.local_search import driver
+    from solvers.local_search.ejection import compile_ejection
 
-            neighbourhood.compile_kernels()
-        if problem.sharing == "fixed":
-            from solvers.exact.knapsack import compile_knapsacks
-            from solvers.local_search.ejection import compile_ejection
-
-            compile_knapsacks()
-            compile_ejection()
-        wired_dual.compile_kernels()
+    pairs = problem.n_users * problem.n_stations
+    driver.compile_kernels()
+    if pairs <= EXACT_PAIRS["placement"]:
+        neighbourhood.compile_kernels()
+    if pairs <= CLOSED_PAIRS:
+        exact.compile_for(problem)
     else:
-        from solvers.local_search import utility
-
-        utility.compile_kernels()
+        wired_dual.compile_kernels()
+        if problem.sharing == "fixed":
+            compile_ejection()
 
 
 def _search(run: Run, problem: Problem) -> None:
@@ -158,15 +158,23 @@ def _bound_first(run: Run, problem: Placement) -> None:
     if run.should_stop() or not np.isfinite(wired.value):
         return
     enough = run.seconds_left / (TREE_SECONDS * problem.n_users * problem.n_stations)
-    turns = ((1.0, 0.0),) if enough < 1.0 else SHORT_TURNS if enough < LONG else LONG_TURNS
-    _close_gap(run, problem, wired, turns, scarce)
+    if enough >= 1.0:
+        _close_gap(run, problem, wired, SHORT_TURNS if enough < LONG else LONG_TURNS, scarce)
+    else:
+        _hand_over(run, _search_at(wired.server_value, scarce))
+
+
+def _search_at(server_value: FloatArray, scarce: bool) -> Callable[..., Result]:
+    """Return the search from the servers that prices open, or where those help nothing from the incumbent."""
+    from solvers import local_search
+
+    return local_search.solve if scarce else partial(local_search.solve_from, server_value=server_value)
 
 
 def _close_gap(
     run: Run, problem: Placement, wired: WiredBound, turns: tuple[tuple[float, float], ...], scarce: bool
 ) -> None:
     """Search and branch on servers by turns: branching raises the bound, and its best node is where to search next."""
-    from solvers import local_search
     from solvers.exact.servers import ServerTree
     from solvers.exact.wired import TEMPERATURES, WiredDual
 
@@ -179,10 +187,7 @@ def _close_gap(
         return run.evaluation.objective * (1.0 - OPTIMALITY_GAP / 2) - problem.constant_cost
 
     for searching, branching in turns:
-        search = local_search.solve if scarce else partial(local_search.solve_from, server_value=value)
-        _hand_over(run, search, searching)
-        if run.settled or branching == 0.0:
-            continue
+        _hand_over(run, _search_at(value, scarce), searching)
         within = _Within(run, branching)
 
         def over(within: _Within = within) -> bool:

@@ -21,10 +21,23 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-__all__ = ["CHECKPOINT", "Logs", "load_checkpoint", "restoring", "save_checkpoint"]
+__all__ = ["CHECKPOINT", "Logs", "check_begun", "load_checkpoint", "restoring", "save_checkpoint"]
 
 #: The file a run goes on from.
 CHECKPOINT = "checkpoint.pt"
+
+
+def check_begun(directory: Path, begun: bool, resume: bool) -> None:
+    """Refuse to go on with what was not begun, and to begin what was.
+
+    Raises
+    ------
+    InputError
+    """
+    if resume and not begun:
+        raise InputError("there is no run to go on with", where=str(directory), mend="leave out --resume")
+    if not resume and begun:
+        raise InputError("there is a run already", where=str(directory), mend="go on with --resume, or name another")
 
 
 def save_checkpoint(state: Mapping[str, Any], path: Path) -> None:

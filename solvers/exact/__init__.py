@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dtopt.solution import Solution
     from dtopt.stop import StoppingCriterion
 
-__all__ = ["solve"]
+__all__ = ["compile_for", "solve"]
 
 #: Pairs of user and server that the dense matrices are made for.
 MOST_PAIRS = 2_000_000
@@ -68,13 +68,7 @@ def solve(
     """
     if problem.n_users * problem.n_stations > MOST_PAIRS:
         raise UnsupportedProblemError(f"exact takes up to {MOST_PAIRS:,} pairs of user and server")
-    if isinstance(problem, Migration):
-        compile_utility_kernels()
-    else:
-        compile_kernels()
-        compile_ejection()
-        if problem.sharing == "fixed":
-            compile_knapsacks()
+    compile_for(problem)
     run = Run(
         problem,
         "exact",
@@ -96,6 +90,17 @@ def solve(
         if not run.settled and run.gap > OPTIMALITY_GAP and run.seconds_left <= 0:
             run.finish(Status.TIME_LIMIT, "the time limit came before the proof")
     return run.result()
+
+
+def compile_for(problem: Problem) -> None:
+    """Compile what a run on a problem may use, or load it from Numba's cache, before its clock starts."""
+    if isinstance(problem, Migration):
+        compile_utility_kernels()
+        return
+    compile_kernels()
+    compile_ejection()
+    if problem.sharing == "fixed":
+        compile_knapsacks()
 
 
 solve.problems = ("placement", "migration")  # type: ignore[attr-defined]

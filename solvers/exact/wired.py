@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.price_ascent import climb
-from dtopt.price_dual import CLOSED, OPEN
+from dtopt.price_dual import decided_bounds
 from dtopt.wired import settle
 from dtopt.wired_dual import ROUNDING
 
@@ -44,7 +44,7 @@ class WiredDual:
     radius : ndarray, shape (N,)
         What `dtopt.wired.settle` begins with, m.
     state : ndarray of int, shape (M,)
-        `OPEN`, `CLOSED` or `FREE` for each server.
+        What is decided of each server, as in `dtopt.price_dual`.
     """
 
     pairs: WiredPairs
@@ -73,7 +73,7 @@ class WiredDual:
         return cls(wired.pairs, narrow, wired.start, wired.radius, np.zeros(m, dtype=np.int64))
 
     def decided(self, server: int, state: int) -> WiredDual:
-        """Return the dual with one more server decided to be `OPEN` or `CLOSED`."""
+        """Return the dual with one more server decided to be open or closed."""
         changed = self.state.copy()
         changed[server] = state
         return replace(self, state=changed)
@@ -94,10 +94,7 @@ class WiredDual:
 
     def server_bounds(self, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return lower bounds on the cost with each server open, and with it closed; shapes (M,)."""
-        whole, server = self._settled(prices)
-        counted = np.where(self.state == OPEN, server, np.where(self.state == CLOSED, 0.0, np.minimum(0.0, server)))
-        rest = whole - counted
-        return np.where(self.state == CLOSED, np.inf, rest + server), np.where(self.state == OPEN, np.inf, rest)
+        return decided_bounds(self.state, *self._settled(prices))
 
     def _settled(self, prices: FloatArray) -> tuple[float, FloatArray]:
         """Return the bound at these prices, rounding taken off, and V of each server."""

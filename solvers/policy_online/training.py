@@ -21,7 +21,7 @@ from torch import nn
 
 from dtopt.errors import InputError
 from dtopt.simulation import simulate
-from solvers.learning import CHECKPOINT, load_checkpoint, save_checkpoint
+from solvers.learning import CHECKPOINT, check_begun, load_checkpoint, restoring, save_checkpoint
 from solvers.policy_online import PolicyOnline
 from solvers.policy_online.labels import Lesson, lesson
 from solvers.policy_online.network import Weights, load_weights, save_weights
@@ -139,10 +139,7 @@ def train(
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     begun = directory / "lessons"
-    if resume and not begun.exists():
-        raise InputError("there is no run to go on with", where=str(directory), mend="leave out --resume")
-    if not resume and begun.exists():
-        raise InputError("there is a run already", where=str(directory), mend="go on with --resume, or name another")
+    check_begun(directory, begun.exists(), resume)
     begun.mkdir(exist_ok=True)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -291,12 +288,13 @@ class _Training:
         """Take over where the checkpoint left off."""
         path = self.directory / CHECKPOINT
         stored = load_checkpoint(path)
-        if stored["config"] != self.config.model_dump_json():
-            raise InputError("is of another configuration", where=str(path), mend="resume with the same one")
-        self.network.load_state_dict(stored["network"])
-        self.optimiser.load_state_dict(stored["optimiser"])
-        self.random.bit_generator.state = json.loads(stored["random"])
-        self.step, self.before_s, self.rows = stored["step"], stored["seconds"], stored["rows"]
+        with restoring(path):
+            if stored["config"] != self.config.model_dump_json():
+                raise InputError("is of another configuration", where=str(path), mend="resume with the same one")
+            self.network.load_state_dict(stored["network"])
+            self.optimiser.load_state_dict(stored["optimiser"])
+            self.random.bit_generator.state = json.loads(stored["random"])
+            self.step, self.before_s, self.rows = stored["step"], stored["seconds"], stored["rows"]
 
 
 def _padded(lessons: list[Lesson], hindsight: float) -> tuple[Tensor, ...]:

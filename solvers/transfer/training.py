@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dtopt.errors import InputError
 from dtopt.simulation import Decision, simulate
-from solvers.learning import CHECKPOINT, load_checkpoint, save_checkpoint
+from solvers.learning import CHECKPOINT, check_begun, load_checkpoint, restoring, save_checkpoint
 from solvers.policies.slot_search import compile_search
 from solvers.policy_online.pool import draw
 from solvers.policy_online.view import look
@@ -106,10 +106,7 @@ def train(
     """
     directory = Path(directory)
     kept, checkpoint = directory / "samples", directory / CHECKPOINT
-    if resume and not kept.exists():
-        raise InputError("there is no run to go on with", where=str(directory), mend="leave out --resume")
-    if not resume and kept.exists():
-        raise InputError("there is a run already", where=str(directory), mend="go on with --resume, or name another")
+    check_begun(directory, kept.exists(), resume)
     kept.mkdir(parents=True, exist_ok=True)
     compile_search()
     options = Options(hidden=config.hidden, discount=config.discount, aggregate=False, merge=False, fine_tune=False)
@@ -118,10 +115,11 @@ def train(
     begin, before_s, rows, began = 0, 0.0, [], time.perf_counter()
     if checkpoint.exists():
         stored = load_checkpoint(checkpoint)
-        if stored["config"] != config.model_dump_json():
-            raise InputError("is of another configuration", where=str(checkpoint), mend="resume with the same one")
-        model, first, second, steps = (stored[name].numpy() for name in ("model", "first", "second", "steps"))
-        begin, before_s, rows = stored["step"], stored["seconds"], stored["rows"]
+        with restoring(checkpoint):
+            if stored["config"] != config.model_dump_json():
+                raise InputError("is of another configuration", where=str(checkpoint), mend="resume with the same one")
+            model, first, second, steps = (stored[name].numpy() for name in ("model", "first", "second", "steps"))
+            begin, before_s, rows = stored["step"], stored["seconds"], stored["rows"]
     for number in range(begin, config.scenarios):
         scenario = draw(config.first_scenario + number, config.slots, config.users)
         _played(scenario, options, model[0], kept / f"{number}.npz")
