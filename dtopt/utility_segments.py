@@ -208,7 +208,8 @@ class ServerUtility:
             return np.ones(self.top.size)
         speed = np.where(used, 1.0 / self.part if self.sharing == "optimal" else 1.0 / self.rate, 0.0)
         level = self.size.sum() * speed / max(float(speed.sum()), 1e-300)
-        return np.asarray(np.clip(level * self.part, 0.0, self.top))
+        # A station that nobody can use may have no CPU to speak of.
+        return np.asarray(np.clip(level * np.where(used, self.part, 0.0), 0.0, self.top))
 
     def first_segments(self, level: FloatArray) -> Segments:
         """Return segments that cover all levels: fine around the given ones, shape (M,), coarse elsewhere."""

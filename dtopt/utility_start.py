@@ -49,6 +49,7 @@ class Equilibrium:
         """Return the equilibrium of a problem in which every user has a server."""
         able = np.isfinite(utility.slack)
         weight = utility.demand if utility.demand is not None else utility.size[:, None] * utility.part
+        weight = np.where(able, weight, 0.0)
         level = utility.even_levels()
         worth, fall = utility.at(level)
         worth = np.where(able, worth, -np.inf)
@@ -56,7 +57,7 @@ class Equilibrium:
         spread = float((worth.max(axis=1) - mean).mean())
         spread = max(spread, 1e-3 * float(np.abs(mean).mean()), 1e-300)
         load, place = np.zeros(level.size), np.zeros(level.size)
-        typical = np.where(able, weight, 0.0).sum(axis=0) / np.maximum(able.sum(axis=0), 1)
+        typical = weight.sum(axis=0) / np.maximum(able.sum(axis=0), 1)
         for temperature in spread * np.geomspace(WARMEST, COLDEST, ROUNDS):
             ratio = (worth - load * weight - place) / temperature
             chosen = np.exp(ratio - ratio.max(axis=1, keepdims=True))

@@ -173,3 +173,17 @@ def test_a_bound_for_more_pairs_than_matrices_are_made_for(monkeypatch):
     monkeypatch.setattr("dtopt.bounds.UTILITY_PAIRS", 3)
     assert dual_bound(problem) == pytest.approx(dense, rel=1e-9)
     assert brute_force(problem)[0] <= dual_bound(problem)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_a_station_without_cpu_to_speak_of_does_not_matter(sharing):
+    """Found by fuzzing: what it takes to compute there is infinite, and where nobody can be, there must be no NaN."""
+    problem = tiny_problem(3, kind="migration", sharing=sharing, users=5, stations=3)
+    cpu, capacity = problem.network.stations.cpu_hz.copy(), problem.network.stations.capacity.copy()
+    cpu[1], capacity[1] = 1e-320, 0
+    stations = replace(problem.network.stations, cpu_hz=cpu, capacity=capacity)
+    problem = replace(problem, network=replace(problem.network, stations=stations))
+    best, bound = brute_force(problem)[0], dual_bound(problem)
+    assert best is not None
+    assert best <= bound <= _utility_alone(problem) + 1e-9 * (1 + abs(best))
