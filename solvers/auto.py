@@ -29,6 +29,8 @@ __all__ = ["solve"]
 EXACT_PAIRS = {"placement": 20_000, "migration": 2_000_000}
 #: Parts of the time left that `exact`, and then `lns`, have in placements before that.
 PROOF_PART, SEARCH_PART = 0.3, 0.7
+#: The first of these where `exact` tells sets of servers apart.
+SETS_PROOF_PART = 0.9
 #: Up to this many it may close the gap that local search, with this part of the time, has left.
 CLOSED_PAIRS, FIRST_PART = 200_000, 0.3
 #: What the dual bound takes, s for each user, the least part of the time that local search has before it where that is
@@ -105,12 +107,14 @@ def _compile(problem: Problem) -> None:
 
 def _search(run: Run, problem: Problem) -> None:
     from solvers import exact, greedy, lns, local_search
+    from solvers.local_search.decided_sets import has_sets
 
     pairs = problem.n_users * problem.n_stations
     if pairs <= EXACT_PAIRS[problem.kind]:
         if isinstance(problem, Placement):
             # What is not proven soon may stay out of reach, and neighbourhoods, from their own start, find better.
-            for method, part in ((exact.solve, PROOF_PART), (lns.solve, SEARCH_PART)):
+            proof = SETS_PROOF_PART if has_sets(problem) else PROOF_PART
+            for method, part in ((exact.solve, proof), (lns.solve, SEARCH_PART)):
                 _hand_over(run, method, part, anew=True)
                 if run.settled or run.should_stop() or run.gap <= OPTIMALITY_GAP:
                     return
@@ -175,8 +179,8 @@ def _close_gap(
     run: Run, problem: Placement, wired: WiredBound, turns: tuple[tuple[float, float], ...], scarce: bool
 ) -> None:
     """Search and branch on servers by turns: branching raises the bound, and its best node is where to search next."""
-    from solvers.exact.servers import ServerTree
     from solvers.exact.wired import TEMPERATURES, WiredDual
+    from solvers.server_tree import ServerTree
 
     tree = ServerTree(WiredDual.of(wired), (wired.value, wired.prices), TEMPERATURES)
     value = wired.server_value

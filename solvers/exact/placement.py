@@ -13,13 +13,14 @@ from solvers import greedy
 from solvers.conflicts import name_conflict
 from solvers.exact.counted import CountedPlacement
 from solvers.exact.knapsack import KnapsackDual
-from solvers.exact.servers import ServerTree
 from solvers.local_search.arrays import SearchArrays
+from solvers.local_search.decided_sets import SetSearch, has_sets
 from solvers.local_search.ejection import improve_fixed
 from solvers.local_search.start import from_prices
 from solvers.milp import outer_approximation, relaxations
 from solvers.milp.engine import solve_model
 from solvers.milp.placement import FixedPlacement, OptimalPlacement
+from solvers.server_tree import ServerTree
 
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
@@ -33,9 +34,13 @@ __all__ = ["PlacementSearch"]
 FEW_SEARCHES, SEARCHES = 20, 300
 #: Nodes of the search over servers.
 SERVER_NODES = 200
+#: Under ``fixed`` sharing, where sets of servers are searched by ejection chains as they turn up.
+SET_NODES = 1000
+#: Up to so many sets that are left get knapsacks of their own.
+MOST_SETS = 8
 #: Ejection chains before and after the first bound: the part of the time left that they may take, and how many
-#: neighbourhoods of each user they search at most.
-EJECTIONS = ((0.05, 400), (0.25, 4000))
+#: neighbourhoods of each user they search at most; fewer where they stay within sets of servers.
+EJECTIONS, SET_EJECTIONS = ((0.05, 400), (0.25, 4000)), ((0.05, 400), (0.25, 800))
 #: Costs that are whole multiples of a step are found up to this many steps.
 MOST_STEPS = 1e7
 
@@ -54,6 +59,7 @@ class PlacementSearch:
         self.dual = PriceDual.of(problem)
         self.arrays = SearchArrays.of(problem, self.dual)
         self.step = cost_step(self.dual)
+        self.sets = SetSearch(run, problem, self.arrays) if has_sets(problem) else None
         # Nodes within the gap asked for need no more work; a little less, so that the gap is reached and not just met.
         self.target = max(OPTIMALITY_GAP, run.stop.target_gap())
         self.tolerance = max(OPTIMALITY_GAP / 2, 0.99 * run.stop.target_gap())
@@ -72,7 +78,10 @@ class PlacementSearch:
         if run.solution is not None:
             self.improve(run.solution.association, SEARCHES // 3)
         run.check()
-        tree.search(self.cutoff, self.settled, self.visit, SERVER_NODES)
+        if self.sets is None:
+            tree.search(self.cutoff, self.settled, self.visit, SERVER_NODES)
+        else:
+            tree.search(self.cutoff, self.settled, self.visit, SET_NODES, self.sets.decided)
         if self.settled():
             return
         if run.solution is not None:
@@ -82,7 +91,8 @@ class PlacementSearch:
             return
         allowed = tree.pairs(self.cutoff())
         if knapsacks is not None and allowed.size:
-            allowed &= knapsacks.pairs(self.cutoff())
+            could_be = [one.pairs(self.cutoff()) for one in knapsacks]
+            allowed = allowed & np.any(could_be, axis=0) if could_be else allowed[:0]
         run.details |= {"server_nodes": tree.nodes, "pairs_left": int(allowed.sum()), "pairs": self.dual.cost.size}
         if not allowed.size or not allowed.any(axis=1).all():
             # Every solution costs at least the cutoff; without an incumbent there is none at all.
@@ -94,34 +104,56 @@ class PlacementSearch:
             return
         self.programme(allowed)
 
-    def chains(self) -> KnapsackDual:
-        """Look for better solutions by ejection chains, under ``fixed`` sharing, with a bound by whole knapsacks."""
+    def chains(self) -> list[KnapsackDual]:
+        """Look for better solutions by ejection chains, under ``fixed`` sharing, with a bound by whole knapsacks.
+
+        Returned are the duals that give it: one for each set of servers that is left where those are few, else one.
+        """
         run, problem = self.run, self.problem
         users, servers = np.arange(problem.n_users)[:, None], np.arange(problem.n_stations)[None, :]
         demand = np.broadcast_to(problem.demand(users, servers), self.dual.cost.shape)
-        knapsacks = KnapsackDual(self.dual, self.tree.prices, problem.network.stations.cpu_hz, demand)
-        for part, effort in EJECTIONS:
+        cpu = problem.network.stations.cpu_hz
+        left = self.tree.left(self.cutoff())
+        if not 0 < len(left) <= MOST_SETS:
+            left = [(self.dual, self.tree.prices)]
+        knapsacks = [KnapsackDual(dual, prices, cpu, demand) for dual, prices in left]
+        for part, effort in EJECTIONS if self.sets is None else SET_EJECTIONS:
             before = run.evaluation
-            found, _ = improve_fixed(
-                self.arrays,
-                None if run.solution is None else run.solution.association,
-                seconds=part * run.seconds_left,
-                seed=run.seed,
-                should_stop=run.should_stop,
-                on_better=self.keep,
-                iterations=effort * problem.n_users,
-            )
-            run.iterations += effort
-            if found is not None:
-                run.offer(found)
+            self.search_by_chains(part * run.seconds_left, effort)
             run.check()
             if run.evaluation is not None and run.evaluation is not before:
                 # A lower cutoff leaves fewer pairs, which lifts the bound.
-                knapsacks.keep(self.tree.pairs(self.cutoff()))
-            self.offer_bound(min(knapsacks.ascend(self.cutoff(), run.should_stop), self.cutoff()))
+                pairs = self.tree.pairs(self.cutoff())
+                for one in knapsacks:
+                    one.keep(pairs)
+            bounds = [one.ascend(self.cutoff(), run.should_stop) for one in knapsacks]
+            self.offer_bound(min(*bounds, self.cutoff()) if bounds else self.cutoff())
+            knapsacks = [one for one, bound in zip(knapsacks, bounds, strict=True) if bound < self.cutoff()]
             if self.settled():
                 break
         return knapsacks
+
+    def search_by_chains(self, seconds: float, effort: int) -> None:
+        """Search by ejection chains for so long, or so many neighbourhoods of each user."""
+        run = self.run
+        end, most = run.elapsed_s + seconds, run.iterations + effort
+        while self.sets is not None and run.elapsed_s < end and run.iterations < most:
+            if not self.sets.again(end - run.elapsed_s):
+                return
+        if self.sets is not None:
+            return
+        found, _ = improve_fixed(
+            self.arrays,
+            None if run.solution is None else run.solution.association,
+            seconds=seconds,
+            seed=run.seed,
+            should_stop=run.should_stop,
+            on_better=self.keep,
+            iterations=effort * self.problem.n_users,
+        )
+        run.iterations += effort
+        if found is not None:
+            run.offer(found)
 
     def programme(self, allowed: BoolArray) -> None:
         """Solve the MILP over the pairs that are left."""

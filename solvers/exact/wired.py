@@ -1,4 +1,4 @@
-"""The price dual of a large P1 with some servers decided: what `solvers.exact.servers.ServerTree` branches on at scale.
+"""The price dual of a large P1 with some servers decided: what `solvers.server_tree.ServerTree` branches on at scale.
 
 Ascents look at the pairs that are near to gain at the root's prices; bounds are over all pairs of user and station.
 """

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dtopt.result import Incumbent, Result
     from dtopt.solution import Solution
     from dtopt.stop import StoppingCriterion
+    from solvers.local_search.decided_sets import SetSearch
     from solvers.local_search.driver import Search
 
 __all__ = ["search_from", "search_placement", "solve"]
@@ -43,10 +44,6 @@ CHAINS = 400
 QUICK_PAIRS = 10_000
 #: A small problem is begun anew after so many iterations without improvement, and so many more per server.
 ROUND_PATIENCE, ROUND_PATIENCE_PER_SERVER = 50, 10
-#: Nodes of a tree over servers whose prices are looked near, and iterations at each.
-NODES, NODE_SEARCHES = 300, 20
-#: Sets of servers met there that ejection chains are tried from in turn.
-NODE_SETS = 6
 #: Iterations to find a feasible association in, as a part of the patience.
 REPAIRS = 0.2
 
@@ -202,7 +199,9 @@ def _restart(problem: Placement, seed: int, seconds: float) -> tuple[IntArray | 
 
 def search_placement(run: Run, problem: Placement) -> None:
     """Search until the patience is over, or until the run stops: then small problems are begun anew now and then."""
+    from solvers.local_search.arrays import SearchArrays
     from solvers.local_search.candidates import including, lists_of
+    from solvers.local_search.decided_sets import SetSearch, has_sets
     from solvers.local_search.driver import Search
     from solvers.local_search.server_sets import open_better, try_others
 
@@ -213,16 +212,15 @@ def search_placement(run: Run, problem: Placement) -> None:
     run.details |= {"candidates": lists.instance.station.shape[1], "pairs": lists.instance.cost.size}
     limited = type(run.stop) is not Never
     again = ROUND_PATIENCE + ROUND_PATIENCE_PER_SERVER * problem.n_stations
-    chosen = problem.opening_cost > 0 or problem.max_open < problem.n_stations
-    sets = chosen and problem.sharing != "fixed"
+    sets = problem.sharing != "fixed" and (problem.opening_cost > 0 or problem.max_open < problem.n_stations)
     usable = np.flatnonzero(problem.server_allowed)
-    others: list[IntArray] = []
     number = 0
+    by_bound: SetSearch | None = None
     while True:
         if problem.sharing == "fixed" and number % 2 == 1 and lists.instance.dense:
-            # From the incumbent, and in between from other sets of servers.
-            other = others.pop(0) if others and number % 4 == 3 else None
-            _chains(run, problem, CHAINS * (number if other is None else 1), other)
+            # Within the most promising set of servers, and at times from the incumbent without regard to sets.
+            if by_bound is None or number % 8 == 7 or not by_bound.again():
+                _chains(run, problem, CHAINS * number)
             run.check()
             number += 1
             continue
@@ -265,21 +263,23 @@ def search_placement(run: Run, problem: Placement) -> None:
                 elif not search.small:
                     _advance(run, search, int(REPAIRS * patience))
         _advance(run, search, again if search.small else patience)
-        if chosen and number == 0 and problem.sharing == "fixed" and lists.instance.cost.size <= QUICK_PAIRS:
-            others = _branch(run, problem)[1:]
+        if number == 0 and has_sets(problem) and lists.instance.cost.size <= QUICK_PAIRS:
+            dual = PriceDual.of(problem)
+            by_bound = SetSearch(run, problem, SearchArrays.of(problem, dual))
+            by_bound.explore(dual)
         number += 1
         if run.iterations - run.improved_at >= (LIMITED * patience if limited else patience):
             return
 
 
-def _chains(run: Run, problem: Placement, effort: int, start: IntArray | None) -> None:
-    """Search by ejection chains, which divide scarce CPU better than single moves do."""
+def _chains(run: Run, problem: Placement, effort: int) -> None:
+    """Search from the incumbent by ejection chains, which divide scarce CPU better than single moves do."""
     from solvers.local_search.arrays import SearchArrays
     from solvers.local_search.ejection import improve_fixed
 
     found, _ = improve_fixed(
         SearchArrays.of(problem),
-        run.solution.association if start is None and run.solution is not None else start,
+        None if run.solution is None else run.solution.association,
         seconds=run.seconds_left,
         seed=run.seed + run.iterations,
         should_stop=run.should_stop,
@@ -293,39 +293,6 @@ def _chains(run: Run, problem: Placement, effort: int, start: IntArray | None) -
 
 def _take(run: Run, association: IntArray) -> None:
     run.offer(association)
-
-
-def _branch(run: Run, problem: Placement) -> list[IntArray]:
-    """Look near the prices of a tree of decided servers, those with the best bounds first.
-
-    Where CPU is a knapsack the sets of servers cannot be told apart by shifts, but their bounds do it. Returned is the
-    best association met for each of the best few sets of servers, best first.
-    """
-    from solvers.exact.servers import ServerTree
-    from solvers.local_search.arrays import SearchArrays
-    from solvers.local_search.start import from_prices
-
-    dual = PriceDual.of(problem)
-    arrays = SearchArrays.of(problem, dual)
-    met: dict[bytes, tuple[float, IntArray]] = {}
-
-    def visit(node: PriceDual, prices: FloatArray) -> None:
-        start = from_prices(arrays, node, prices)
-        if start is not None:
-            run.offer(start)
-            found = arrays.improve(start, NODE_SEARCHES, run.seed + run.iterations)
-            run.offer(found)
-            run.iterations += NODE_SEARCHES
-            cost, servers = arrays.total(found), np.unique(found).tobytes()
-            if cost < met.get(servers, (np.inf,))[0]:
-                met[servers] = cost, found
-
-    def cutoff() -> float:
-        return run.evaluation.objective - problem.constant_cost if run.evaluation else np.inf
-
-    ServerTree(dual).search(cutoff, run.should_stop, visit, NODES)
-    run.check()
-    return [found for _, found in sorted(met.values(), key=lambda pair: pair[0])[:NODE_SETS]]
 
 
 def _priced_start(problem: Placement) -> IntArray | None:

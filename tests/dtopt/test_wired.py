@@ -13,8 +13,8 @@ from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import SHARINGS, tiny_problem
 from dtopt.wired import listed, pair, settle, start_radius, wired_pairs
 from dtopt.wired_dual import wired_bound
-from solvers.exact.servers import ServerTree
 from solvers.exact.wired import TEMPERATURES, WiredDual
+from solvers.server_tree import ServerTree
 
 
 def problems(sharing, count, **more):

@@ -21,9 +21,9 @@ from dtopt.testing.tiny import OBJECTIVES, SHARINGS, tiny_problem
 from solvers import exact, milp
 from solvers.exact.knapsack import KnapsackDual
 from solvers.exact.placement import cost_step
-from solvers.exact.servers import ServerTree
 from solvers.local_search.arrays import SearchArrays
 from solvers.local_search.start import from_prices
+from solvers.server_tree import ServerTree
 from tests.samples import against_brute_force, sample
 
 

@@ -98,6 +98,7 @@ class ServerTree(Generic[Dual]):
         stop: Callable[[], bool],
         visit: Callable[[Dual, FloatArray], None],
         most_nodes: int,
+        decided: Callable[[Dual, FloatArray], None] | None = None,
     ) -> None:
         """Branch until every node left is decided or above the cutoff, the nodes run out, or `stop` says so.
 
@@ -110,40 +111,45 @@ class ServerTree(Generic[Dual]):
         visit : callable
             Called with the dual and the prices of each node that is left, to look for solutions there.
         most_nodes : int
+        decided : callable, optional
+            Called likewise with each node where no server is left to decide, those with the least bounds first.
         """
         while self._open and self.nodes < most_nodes and not stop():
             node = heapq.heappop(self._open)
             if node.bound >= cutoff():
                 continue
-            decided, worth = self._tighten(node, cutoff())
-            free = np.flatnonzero(decided.dual.state == FREE)
+            tight, worth = self._tighten(node, cutoff())
+            free = np.flatnonzero(tight.dual.state == FREE)
             if not free.size:
-                self._done.append(decided)
+                self._done.append(tight)
+                if decided is not None:
+                    decided(tight.dual, tight.prices)
                 continue
             # Where V is nearest 0, whether the server pays for itself is least decided.
             server = int(free[np.abs(worth[free]).argmin()])
             for state in (OPEN, CLOSED):
-                child = decided.dual.decided(server, state)
-                value, prices = child.ascend(decided.prices, self._temperatures, enough=cutoff())
+                child = tight.dual.decided(server, state)
+                value, prices = child.ascend(tight.prices, self._temperatures, enough=cutoff())
                 self.nodes += 1
                 if value < cutoff():
                     visit(child, prices)
-                    heapq.heappush(self._open, _Node(max(value, decided.bound), self.nodes, child, prices))
+                    heapq.heappush(self._open, _Node(max(value, tight.bound), self.nodes, child, prices))
 
     def best(self) -> tuple[Dual, FloatArray] | None:
         """Return the dual and the prices of the node with the least bound; None where none is left."""
         node = min((*self._open, *self._done), default=None)
         return None if node is None else (node.dual, node.prices)
 
+    def left(self, cutoff: float) -> list[tuple[Dual, FloatArray]]:
+        """Return the duals and the prices of all nodes below the cutoff, those with the least bounds first."""
+        return [(node.dual, node.prices) for node in sorted((*self._open, *self._done)) if node.bound < cutoff]
+
     def pairs(self: ServerTree[PriceDual], cutoff: float) -> BoolArray:
         """Return the pairs that could be part of a solution below the cutoff, shape (N, M)."""
-        left = [node for node in (*self._open, *self._done) if node.bound < cutoff]
+        left = self.left(cutoff)
         if not left:
             return np.zeros((0, 0), dtype=bool)
-        kept = left[0].dual.pair_bounds(left[0].prices) < cutoff
-        for node in left[1:]:
-            kept |= node.dual.pair_bounds(node.prices) < cutoff
-        return np.asarray(kept)
+        return np.asarray(np.any([dual.pair_bounds(prices) < cutoff for dual, prices in left], axis=0))
 
     @staticmethod
     def _tighten(node: _Node[Dual], cutoff: float) -> tuple[_Node[Dual], FloatArray]:
