@@ -106,6 +106,13 @@ class PriceDual:
             child.__dict__["columns"] = self.columns
         return child
 
+    def among(self, servers: BoolArray) -> PriceDual:
+        """Return the dual with these servers decided to be open, shape (M,), and all others closed."""
+        cost = np.where(servers, self.cost, np.inf)
+        child = replace(self, state=np.where(servers, OPEN, CLOSED), cost=cost)
+        child.__dict__["columns"] = self.columns
+        return child
+
     # --- ascent ---------------------------------------------------------------------------------------------------
 
     def ascend(

@@ -92,6 +92,11 @@ class ServerTree(Generic[Dual]):
         """The least bound of all nodes that are left; infinite where none is."""
         return min((node.bound for node in (*self._open, *self._done)), default=np.inf)
 
+    @property
+    def finished(self) -> bool:
+        """Whether every node that is left has all its servers decided."""
+        return not self._open
+
     def search(
         self,
         cutoff: Callable[[], float],

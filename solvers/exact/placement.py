@@ -59,7 +59,7 @@ class PlacementSearch:
         self.dual = PriceDual.of(problem)
         self.arrays = SearchArrays.of(problem, self.dual)
         self.step = cost_step(self.dual)
-        self.sets = SetSearch(run, problem, self.arrays) if has_sets(problem) else None
+        self.sets: SetSearch | None = None
         # Nodes within the gap asked for need no more work; a little less, so that the gap is reached and not just met.
         self.target = max(OPTIMALITY_GAP, run.stop.target_gap())
         self.tolerance = max(OPTIMALITY_GAP / 2, 0.99 * run.stop.target_gap())
@@ -78,9 +78,11 @@ class PlacementSearch:
         if run.solution is not None:
             self.improve(run.solution.association, SEARCHES // 3)
         run.check()
-        if self.sets is None:
+        if not has_sets(self.problem):
             tree.search(self.cutoff, self.settled, self.visit, SERVER_NODES)
         else:
+            self.sets = SetSearch(run, self.problem, self.dual, self.arrays, (tree.bound, tree.prices))
+            self.sets.descend()
             tree.search(self.cutoff, self.settled, self.visit, SET_NODES, self.sets.decided)
         if self.settled():
             return

@@ -40,6 +40,8 @@ LIMITED = 20
 #: Neighbourhoods of each user that ejection chains search in their first turn under ``fixed`` sharing; later ones are
 #: longer, in proportion.
 CHAINS = 400
+#: Of so many turns where sets of servers are told apart one begins anew, and one is for chains without regard to sets.
+SET_TURNS = 16
 #: Above this many pairs prices take long enough for servers to be closed before that.
 QUICK_PAIRS = 10_000
 #: A small problem is begun anew after so many iterations without improvement, and so many more per server.
@@ -217,10 +219,11 @@ def search_placement(run: Run, problem: Placement) -> None:
     number = 0
     by_bound: SetSearch | None = None
     while True:
-        if problem.sharing == "fixed" and number % 2 == 1 and lists.instance.dense:
+        by_chains = number % 2 == 1 if by_bound is None else number % SET_TURNS != 0
+        if problem.sharing == "fixed" and by_chains and lists.instance.dense:
             # Within the most promising set of servers, and at times from the incumbent without regard to sets.
-            if by_bound is None or number % 8 == 7 or not by_bound.again():
-                _chains(run, problem, CHAINS * number)
+            if by_bound is None or number % SET_TURNS == 1 or not by_bound.again():
+                _chains(run, problem, CHAINS * (number if by_bound is None else 1 + number // SET_TURNS))
             run.check()
             number += 1
             continue
@@ -265,8 +268,8 @@ def search_placement(run: Run, problem: Placement) -> None:
         _advance(run, search, again if search.small else patience)
         if number == 0 and has_sets(problem) and lists.instance.cost.size <= QUICK_PAIRS:
             dual = PriceDual.of(problem)
-            by_bound = SetSearch(run, problem, SearchArrays.of(problem, dual))
-            by_bound.explore(dual)
+            by_bound = SetSearch(run, problem, dual, SearchArrays.of(problem, dual))
+            by_bound.explore()
         number += 1
         if run.iterations - run.improved_at >= (LIMITED * patience if limited else patience):
             return

@@ -58,24 +58,24 @@ def test_exploring_finds_the_optimum_of_tiny_problems(seed):
     best, _ = brute_force(problem)
     run = Run(problem, "sets", seed=seed)
     with run:
-        search = SetSearch(run, problem, SearchArrays.of(problem))
-        search.explore(PriceDual.of(problem))
+        search = SetSearch(run, problem, PriceDual.of(problem), SearchArrays.of(problem))
+        search.explore()
         for _ in range(3):
             search.again()
     if best is None:
         assert run.solution is None
     else:
         assert run.evaluation.objective == pytest.approx(best, rel=1e-9)
-    assert not any(one.found is not None and np.isin(one.found, one.closed).any() for one in search.sets)
+    assert not any(one.found is not None and one.servers[one.found].all() is np.False_ for one in search.sets.values())
 
 
 def test_no_set_is_searched_again_that_cannot_be_better():
     problem = small(1)
     run = Run(problem, "sets", seed=0)
     with run:
-        search = SetSearch(run, problem, SearchArrays.of(problem))
-        search.explore(PriceDual.of(problem))
-        for one in search.sets:
+        search = SetSearch(run, problem, PriceDual.of(problem), SearchArrays.of(problem))
+        search.explore()
+        for one in search.sets.values():
             one.bound = np.inf
         assert not search.again()
 
@@ -96,3 +96,31 @@ def test_exact_proves_what_is_proven_by_sets():
     searched = dtopt.solve(problem, "local-search", stop=MaxIterations(4000))
     assert result.objective <= searched.objective * (1 + 1e-6)
     assert result.bound <= result.objective
+
+
+def test_descents_by_bounds_lead_to_better_sets_and_are_reproducible():
+    """Where servers are too many for the tree: from greedy's servers, with kicks."""
+    problem = dtopt.generate("correlated", seed=2, users=40, stations=25)
+    begun = dtopt.solve(problem, "greedy")
+
+    def searched():
+        run = Run(problem, "sets", seed=4)
+        with run:
+            run.offer(begun.solution)
+            search = SetSearch(run, problem, PriceDual.of(problem), SearchArrays.of(problem))
+            search.descend()
+            first = run.evaluation.objective
+            search.explore()
+            for _ in range(8):
+                search.again()
+        return first, run.evaluation.objective, search
+
+    first, last, search = searched()
+    assert last <= first < begun.objective
+    met = list(search.sets.values())
+    assert len({one.servers.tobytes() for one in met}) == len(met) > 10
+    assert any(np.isfinite(one.cost) for one in met)
+    for one in met:
+        assert one.bound <= one.cost
+        assert one.found is None or set(np.unique(one.found)) <= set(np.flatnonzero(one.servers))
+    assert searched()[:2] == (first, last)
