@@ -22,7 +22,7 @@ from solvers.policies.slot_search import compile_search
 from solvers.policy_online.pool import draw
 from solvers.policy_online.view import look
 from solvers.transfer import select
-from solvers.transfer.learner import INPUTS, Learner, Options, seen, state_of
+from solvers.transfer.learner import INPUTS, Learner, Options, state_of
 from solvers.transfer.models import adam, gradient, random_models
 from solvers.transfer.source import save_source
 
@@ -74,9 +74,7 @@ class _Player:
             self.learner = Learner(self.options, self.users, servers, source=self.model, transfers=True, seed=0)
         value = self.learner.value(observation.users, state_of(view))
         found = select(problem, view, value, "algorithm-3")
-        between = problem.network.station_distance(view.servers[:, None], view.servers[None, :])
-        self.learner.experience(seen(observation.users, view, problem.move_seconds_per_m, between))
-        self.learner.migrate(observation.users, np.searchsorted(view.servers, found))
+        self.learner.follow(observation.users, problem, view, found)
         return Decision(found)
 
 
