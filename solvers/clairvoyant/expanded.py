@@ -89,7 +89,7 @@ class ExpandedScenario:
     net : Net
     slot, user, server : ndarray of int, shapes (R,), (R,), (R + S, C)
         Where each row and candidate comes from; −1 for no server.
-    cell_slot, cell_server : ndarray of int, shape (K,)
+    cell_server : ndarray of int, shape (K,)
     top, even : ndarray, shape (K,)
         The largest level of each cell, and the one at which all servers of the slot are loaded alike.
     constant : float
@@ -104,7 +104,6 @@ class ExpandedScenario:
     slot: IntArray
     user: IntArray
     server: IntArray
-    cell_slot: IntArray
     cell_server: IntArray
     top: FloatArray
     even: FloatArray
@@ -247,7 +246,6 @@ class _Builder:
             slot=self.joined("slot"),
             user=self.joined("user"),
             server=np.concatenate([server, source]),
-            cell_slot=self.joined("cell_slot"),
             cell_server=self.joined("cell_server"),
             top=self.joined("top"),
             even=self.joined("even"),
@@ -306,7 +304,6 @@ class _Builder:
             places=np.append(utility.capacity, float(n))[servers],
             top=np.append(top, nothing)[servers],
             even=np.append(even, nothing)[servers],
-            cell_slot=np.full(servers.size, slot),
             cell_server=servers,
         )
         if utility.demand is not None:
