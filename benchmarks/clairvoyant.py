@@ -22,7 +22,7 @@ from exact import print_head, print_row
 from dtopt.result import Status
 from instances.mobility.generate import generate_scenario
 from solvers.clairvoyant import clairvoyant, clairvoyant_bound, judge
-from solvers.clairvoyant.expanded import expand
+from solvers.clairvoyant.expansion import expand
 from solvers.clairvoyant.paths import PathSearch
 
 if TYPE_CHECKING:

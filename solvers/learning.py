@@ -62,7 +62,7 @@ class TrainingFolder:
     ----------
     path : Path
     state : dict
-        What the last checkpoint has, see `save`; empty where there is none yet.
+        What the last checkpoint has, see `save`; empty where there is none yet, and once it is taken over.
 
     Raises
     ------
@@ -120,9 +120,11 @@ class TrainingFolder:
 
     @contextmanager
     def restoring(self) -> Iterator[dict[str, Any]]:
-        """Give what the last checkpoint has; whatever goes wrong with it is told as one InputError."""
+        """Give what the last checkpoint has, for once; whatever goes wrong with it is told as one InputError."""
         with restoring(self.path / CHECKPOINT):
             yield self.state
+        # Replay memories and answers may be large.
+        self.state = {}
 
     def log(self, step: int, values: Mapping[str, Any]) -> dict[str, Any]:
         """Write a row of the log, and return it."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.problem import Problem
 
-__all__ = ["ServerLoads", "largest_servers", "regrets"]
+__all__ = ["SLACK", "ServerLoads", "largest_servers", "regrets"]
 
 #: Up to this many pairs, matrices of all pairs are kept; above it, rows are computed when asked for.
 DENSE_PAIRS = 4_000_000
