@@ -17,11 +17,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from exact import print_head, print_row
 
 from dtopt.result import Status
 from instances.mobility.generate import generate_scenario
 from solvers.clairvoyant import clairvoyant, clairvoyant_bound, judge
-from solvers.clairvoyant.expanded import expand
+from solvers.clairvoyant.expansion import expand
 from solvers.clairvoyant.paths import PathSearch
 
 if TYPE_CHECKING:
@@ -33,17 +34,6 @@ if TYPE_CHECKING:
 SIZES = ((5, 3, 10), (10, 4, 10), (20, 5, 10), (20, 5, 30), (40, 8, 10))
 #: A weight at which nobody moves who need not.
 HUGE = 1e4
-
-
-def print_row(cells: Sequence[object]) -> None:
-    """Print a row of a Markdown table."""
-    print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
-
-
-def print_head(*headings: str) -> None:
-    """Print the head of a Markdown table."""
-    print_row(headings)
-    print("|---" * len(headings) + "|", flush=True)
 
 
 def scenario(args: argparse.Namespace, seed: int, users: int, stations: int, slots: int) -> Scenario:

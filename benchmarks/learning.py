@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from exact import print_head, print_row
 
 import dtopt
 from reports.reproduction import PAPER_SIZES, STEP_NOISE, STEPS, evaluate_agents
@@ -35,17 +36,6 @@ CHOICES = {
     "default, shuffled rewards": {"shuffled": True},
     "default": {},
 }
-
-
-def print_row(cells: tuple[object, ...]) -> None:
-    """Print one row of a Markdown table."""
-    print("| " + " | ".join(map(str, cells)) + " |", flush=True)
-
-
-def print_head(*cells: str) -> None:
-    """Print the head of a Markdown table."""
-    print_row(cells)
-    print("|" + "---|" * len(cells))
 
 
 def percent(gap: float) -> str:

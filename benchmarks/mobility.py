@@ -32,26 +32,20 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def contender(spec: str, **options: Any) -> Contender:
-    """Return a policy; the label tells its options."""
-    text = ",".join(f"{key}={value}" for key, value in options.items())
-    return Contender(f"{spec}:{text}" if text else spec, spec, options)
-
-
 POLICIES = (
-    contender("stay"),
-    contender("nearest"),
-    contender("greedy-utility"),
-    contender("local-search"),
-    contender("myopic-exact", gap=1e-3),
-    contender("lookahead"),
-    contender("re-placement"),
+    Contender.of("stay"),
+    Contender.of("nearest"),
+    Contender.of("greedy-utility"),
+    Contender.of("local-search"),
+    Contender.of("myopic-exact", gap=1e-3),
+    Contender.of("lookahead"),
+    Contender.of("re-placement"),
 )
 
 
-def scenarios(seeds: int, **options: Any) -> list[Scenario]:
+def scenarios(seeds: int, preset: str = "paper", **options: Any) -> list[Scenario]:
     """Return scenarios with consecutive seeds; those that constants were looked at with come after them."""
-    return [dtopt.generate_scenario("paper", seed=100 + seed, **options) for seed in range(seeds)]
+    return [dtopt.generate_scenario(preset, seed=100 + seed, **options) for seed in range(seeds)]
 
 
 def run(
@@ -82,11 +76,11 @@ def crossover(args: argparse.Namespace) -> None:
 
     names = ("stay", "local-search", "myopic-exact:gap=0.001", "lookahead", "lookahead:forecast=perfect")
     chosen = (
-        contender("stay"),
-        contender("local-search"),
-        contender("myopic-exact", gap=1e-3),
-        contender("lookahead"),
-        contender("lookahead", forecast="perfect"),
+        Contender.of("stay"),
+        Contender.of("local-search"),
+        Contender.of("myopic-exact", gap=1e-3),
+        Contender.of("lookahead"),
+        Contender.of("lookahead", forecast="perfect"),
     )
     print("% over myopic-exact, mean ± half of the paired 95 % confidence interval over scenarios\n")
     print(f"| interaction | weight | {' | '.join(n for n in names if not n.startswith('myopic'))} |")
@@ -139,11 +133,11 @@ def _plot(lines: dict[str, dict[str, list[tuple[float, Any]]]], path: Path) -> N
 def forecasts(args: argparse.Namespace) -> None:
     """Print what horizons and forecasts are worth to lookahead."""
     chosen = (
-        contender("stay"),
-        contender("local-search"),
-        *(contender("lookahead", horizon=h) for h in (2, 6, 12, 24)),
-        *(contender("lookahead", forecast=f) for f in ("persistence", "constant-velocity", "perfect")),
-        contender("lookahead", forecast="perfect", horizon=24),
+        Contender.of("stay"),
+        Contender.of("local-search"),
+        *(Contender.of("lookahead", horizon=h) for h in (2, 6, 12, 24)),
+        *(Contender.of("lookahead", forecast=f) for f in ("persistence", "constant-velocity", "perfect")),
+        Contender.of("lookahead", forecast="perfect", horizon=24),
     )
     for name in ("update", "construction"):
         print(f"## {name}\n")
@@ -152,7 +146,12 @@ def forecasts(args: argparse.Namespace) -> None:
 
 def scale(args: argparse.Namespace) -> None:
     """Print decision times at N = 10 000, M = 100."""
-    chosen = (contender("stay"), contender("nearest"), contender("greedy-utility"), contender("local-search"))
+    chosen = (
+        Contender.of("stay"),
+        Contender.of("nearest"),
+        Contender.of("greedy-utility"),
+        Contender.of("local-search"),
+    )
     for name in ("update", "construction"):
         made = scenarios(1, slots=20, users=10_000, stations=100, **SETTINGS[name])
         print(f"## {name}\n")

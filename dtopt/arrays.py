@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from dtopt.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["UNLIMITED", "BoolArray", "FloatArray", "IntArray", "float_array", "int_array", "names", "number"]
+__all__ = ["UNLIMITED", "BoolArray", "FloatArray", "IntArray", "choice", "float_array", "int_array", "names", "number"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -150,6 +150,18 @@ def number(
     if maximum is not None and (checked > maximum or (exclusive and checked == maximum)):
         raise InputError(f"must be {'<' if exclusive else '<='} {maximum:g}, got {checked:g}", where=field)
     return checked
+
+
+def choice(value: object, field: str, kinds: object) -> None:
+    """Check that a value is one of those of a ``Literal`` type.
+
+    Raises
+    ------
+    InputError
+        If it is another.
+    """
+    if value not in get_args(kinds):
+        raise InputError(f"unknown value {value!r}", where=field, mend=f"one of {', '.join(get_args(kinds))}")
 
 
 def names(value: Sequence[str] | None, field: str, count: int) -> tuple[str, ...] | None:

@@ -202,7 +202,7 @@ def _reason(problem: Problem, users: IntArray, kinds: tuple[str, ...], limits: L
     """Return why users cannot be served together: where they could be, and what those servers lack."""
     stranded = ~limits.allowed.any(axis=1)
     if stranded.any():
-        return _why_stranded(problem, users[stranded], kinds)
+        return _why_stranded(users[stranded], kinds)
     capacity = problem.network.stations.capacity
     usable = np.flatnonzero(problem.server_allowed & ((capacity > 0) | ("capacity" not in kinds)))
     subject, among = f"the {usable.size} servers", f"the {usable.size} servers"
@@ -261,7 +261,7 @@ def _shortage(
     return f"{can} at most {together} of them{opened}"
 
 
-def _why_stranded(problem: Problem, users: IntArray, kinds: tuple[str, ...]) -> str:
+def _why_stranded(users: IntArray, kinds: tuple[str, ...]) -> str:
     """Return why users cannot be on any server."""
     who = "it" if users.size == 1 else "any of them"
     if not kinds:

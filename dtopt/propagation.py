@@ -7,12 +7,11 @@ gain matrix can be computed alone, in any order, and is the same on every machin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from dtopt.arrays import number
-from dtopt.errors import InputError
+from dtopt.arrays import choice, number
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -166,16 +165,8 @@ class Propagation:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.path_loss not in get_args(PathLoss):
-            raise InputError(
-                f"unknown model {self.path_loss!r}",
-                where="channel.path_loss",
-                mend=f"one of {', '.join(get_args(PathLoss))}",
-            )
-        if self.fading not in get_args(Fading):
-            raise InputError(
-                f"unknown kind {self.fading!r}", where="channel.fading", mend=f"one of {', '.join(get_args(Fading))}"
-            )
+        choice(self.path_loss, "channel.path_loss", PathLoss)
+        choice(self.fading, "channel.fading", Fading)
         number(self.carrier_ghz, "channel.carrier_ghz", minimum=0.0, maximum=1e6, exclusive=True)
         number(self.rician_k_db, "channel.rician_k_db", minimum=-500.0, maximum=500.0)
 

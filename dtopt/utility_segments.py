@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.problem import DeadlineMode, Migration, Sharing
 
-__all__ = ["Segments", "ServerUtility"]
+__all__ = ["Segments", "ServerUtility", "highest_level"]
 
 #: Ends of a server's first segments, as parts of the level it is expected to have.
 FIRST_EDGES = (0.5, 0.8, 0.93, 1.0, 1.07, 1.25, 2.0)
@@ -189,15 +189,7 @@ class ServerUtility:
         # Past the load of the largest users a level takes floors that bind; Σ max(s/r, floor) falls in r. A floor that
         # is allowed takes no more than the whole CPU.
         floor = np.where(clamped, np.minimum(size / np.maximum(turn, 1e-300), 1.0), 0.0)
-
-        def reaches(r: float) -> bool:
-            return bool(np.sort(np.maximum(size, floor * r))[::-1][:most].sum() >= r)
-
-        low, high = level, last
-        if not reaches(high):
-            for _ in range(HALVINGS):
-                middle = 0.5 * (low + high)
-                low, high = (middle, high) if reaches(middle) else (low, middle)
+        high = highest_level(size, floor, most, level, last)
         # Where floors take nearly all of a CPU the level feels their rounding.
         return high * (1.0 + 1e-6)
 
@@ -274,3 +266,25 @@ class ServerUtility:
             # Even alone a user brings its server to this level.
             able = able & (self.size * self.part[server] <= high * (1.0 + ROUNDING))
         return np.where(able, worth, -np.inf), np.where(able, weight, 0.0)
+
+
+def highest_level(size: FloatArray, floor: FloatArray, most: int, low: float, high: float) -> float:
+    """Return the largest level r up to `high` that the loads max(s, floor r) of `most` users reach, from above.
+
+    Parameters
+    ----------
+    size, floor : ndarray, shape (n,)
+        What each user brings, and the part of the CPU that its deadline needs.
+    most : int
+    low, high : float
+        `low` is reached.
+    """
+
+    def reaches(r: float) -> bool:
+        return bool(np.sort(np.maximum(size, floor * r))[::-1][:most].sum() >= r)
+
+    if not reaches(high):
+        for _ in range(HALVINGS):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if reaches(middle) else (low, middle)
+    return high

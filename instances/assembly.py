@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from dtopt.arrays import int_array
+from dtopt.arrays import choice, int_array
 from dtopt.errors import InputError
 from dtopt.evaluation import evaluate
 from dtopt.network import BaseStations, Network, Users
@@ -197,8 +197,7 @@ def assemble(scene: Scene, *, kind: Kind, sharing: Sharing, objective: Objective
     InputError
         On an unknown kind, or users that do not fit the servers.
     """
-    if kind not in get_args(Kind):
-        raise InputError(f"unknown value {kind!r}", where="kind", mend=f"one of {', '.join(get_args(Kind))}")
+    choice(kind, "kind", Kind)
     n, m = len(scene.user_m), len(scene.station_m)
     tag = "" if kind == "placement" else "-migration"
     free = Placement(

@@ -1,7 +1,8 @@
 """Reports: solvers compared on instances, as a frame, Markdown, CSV and one self-contained page.
 
-Benchmarks of `dtopt bench` are read by `reports.store`, measured by `reports.statistics` and written by
-`reports.publish`.
+Benchmarks of `dtopt bench` are run by `reports.bench`, kept by `reports.store`, measured by `reports.statistics` and
+written by `reports.publish`; studies of online policies are in `reports.simulation`, the paper's figures in
+`reports.reproduction`.
 
 >>> from reports.compare import compare
 >>> from reports.html import html

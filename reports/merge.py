@@ -15,8 +15,8 @@ from dtopt.evaluation import evaluate
 from dtopt.solution import Solution
 from reports.judge import CLAIM_TOLERANCE, rejection
 from reports.records import COLUMNS, Run
-from reports.results import MACHINE_COLUMNS, REJECTED_COLUMNS, Instance, Results, runs_frame
-from reports.store import INSTANCE_COLUMNS, open_to_read, problem_of, rows
+from reports.results import REJECTED_COLUMNS, Instance, Results, runs_frame
+from reports.store import INSTANCE_COLUMNS, MACHINE_COLUMNS, open_to_read, problem_of, rows
 
 if TYPE_CHECKING:
     import os

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dtopt.errors import InputError
+from reports.store import MACHINE_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["MACHINE_COLUMNS", "REJECTED_COLUMNS", "RUN_COLUMNS", "SORTED_BY", "Instance", "Results", "runs_frame"]
+__all__ = ["REJECTED_COLUMNS", "RUN_COLUMNS", "SORTED_BY", "Instance", "Results", "runs_frame"]
 
 #: Columns of `Results.runs` and their types; objects are text, tuples or arrays.
 RUN_COLUMNS: dict[str, str] = {
@@ -41,7 +42,6 @@ RUN_COLUMNS: dict[str, str] = {
     "trace": "object",
     "association": "object",
 }
-MACHINE_COLUMNS = ("id", "hash", "cpu", "cores", "memory_gb", "os", "python", "versions")
 REJECTED_COLUMNS = ("file", "key", "instance", "solver", "seed", "reason")
 SORTED_BY = ["instance", "solver", "time_limit", "seed"]
 

@@ -38,6 +38,12 @@ class Contender:
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, name: str, **options: Any) -> Contender:
+        """Return a policy under the label by which the command line would ask for it."""
+        text = ",".join(f"{key}={value}" for key, value in options.items())
+        return cls(f"{name}:{text}" if text else name, name, options)
+
     @property
     def moves_servers(self) -> bool:
         """Whether it opens other servers than the scenario's, so that the scenario's bound does not hold for it."""

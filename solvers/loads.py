@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.problem import Problem
 
-__all__ = ["ServerLoads", "largest_servers", "regrets"]
+__all__ = ["SLACK", "ServerLoads", "largest_servers", "regrets"]
 
 #: Up to this many pairs, matrices of all pairs are kept; above it, rows are computed when asked for.
 DENSE_PAIRS = 4_000_000
@@ -123,15 +123,15 @@ class ServerLoads:
             compute = (self.count + 1) * load / self._cpu
             others = np.broadcast_to(self.load / self._cpu, compute.shape)
         if isinstance(problem, Placement):
-            cost = problem.user_weight * (transfer + compute + others + self._penalty(users, transfer, compute))
+            cost = problem.user_weight * (transfer + compute + others + self._penalty(users, compute))
         else:
             assert isinstance(problem, Migration)  # noqa: S101 - the two problems there are
             step = load if problem.sharing == "optimal" else 1.0
             own = problem.beta * np.exp(problem.network.users.deadline_s[users][:, None] - transfer - compute)
-            cost = self.pressure * step - own + self._penalty(users, transfer, compute)
+            cost = self.pressure * step - own + self._penalty(users, compute)
         return np.where(self.feasible(users), cost, np.inf)
 
-    def _penalty(self, users: IntArray, transfer: FloatArray, compute: FloatArray) -> FloatArray | float:
+    def _penalty(self, users: IntArray, compute: FloatArray) -> FloatArray | float:
         """Return what soft deadlines add for the users themselves (not for those already there)."""
         problem = self.problem
         if problem.deadline != "soft" or not np.isfinite(problem.network.users.deadline_s[users]).any():

@@ -14,7 +14,7 @@ from dtopt.run import Run, Stopped
 from solvers import greedy
 from solvers.loads import ServerLoads, regrets
 from solvers.ortools_flow.exchanges import exchanges
-from solvers.ortools_flow.linear import Linearised
+from solvers.ortools_flow.linear import MOST_PAIRS, Linearised
 from solvers.ortools_flow.servers import change_servers, first_servers
 from solvers.ortools_flow.transport import exchange
 from solvers.repair import place_remaining
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from dtopt.stop import StoppingCriterion
 
 __all__ = ["solve"]
-
-#: Pairs of user and server that the dense matrices are made for.
-MOST_PAIRS = 5_000_000
 
 
 def solve(

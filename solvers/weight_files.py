@@ -1,4 +1,4 @@
-"""Files of trained weights: plain arrays in an npz, which holds no code; written whole or not at all."""
+"""Files of trained weights, and of what training makes: plain arrays in an npz, which holds no code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["no_weights", "read_arrays", "write_arrays"]
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write named arrays; a kill on the way leaves the file that was there before."""
+    """Write named arrays whole or not at all: a kill on the way leaves the file that was there before."""
     draft = path.with_name(path.name + ".part.npz")
     np.savez_compressed(draft, **arrays)
     draft.replace(path)

@@ -46,7 +46,10 @@ def _run() -> NoReturn:
         _fail(text, hint=f"see {command} --help" if "--help" not in text else "")
     except typer.Abort:
         _fail("interrupted", code=INTERRUPTED)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as error:
+        # Click makes an exit of a broken pipe.
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
         # The reader of our output has gone; nothing is wrong, but Python must not try to flush it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

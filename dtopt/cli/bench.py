@@ -61,7 +61,7 @@ def bench(
         _show(plan)
         return
     with Store(path, config.title or name) as store:
-        _prepare(plan, store, retry_failed=retry_failed)
+        _prepare(store, retry_failed=retry_failed)
         done = len(store.keys() & {task.key for task in plan.tasks})
         if done:
             typer.echo(f"{path}: {done} of {len(plan.tasks)} runs are there already", err=True)
@@ -155,7 +155,7 @@ def _problems(text: str, form: str, data: str | None) -> list[tuple[Problem, dic
     return read_instances(text, form)
 
 
-def _prepare(plan: Plan, store: Store, *, retry_failed: bool) -> None:
+def _prepare(store: Store, *, retry_failed: bool) -> None:
     damaged = store.drop_damaged()
     if damaged:
         typer.echo(f"{store.path}: {len(damaged)} damaged runs are done again", err=True)

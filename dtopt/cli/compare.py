@@ -60,15 +60,18 @@ def compare(
             bar.advance(task)
 
         comparison = run(problems, solver, time_limit=time_limit, seed=seed, runs=runs, on_start=start, on_row=done)
-    # Shown before it is written, so that a full disk loses nothing.
-    if as_json:
-        print_json(comparison.to_dict())
-    else:
-        _show(comparison)
-    for path, text in ((markdown, tables.markdown), (csv, tables.csv), (html, _page)):
-        if path is not None:
-            write_text(text(comparison), path)
-            typer.echo(f"wrote {path}", err=True)
+    # Written before it is shown, so that a reader who leaves early (| head) loses no file; shown even where the disk is
+    # full.
+    try:
+        for path, text in ((markdown, tables.markdown), (csv, tables.csv), (html, _page)):
+            if path is not None:
+                write_text(text(comparison), path)
+                typer.echo(f"wrote {path}", err=True)
+    finally:
+        if as_json:
+            print_json(comparison.to_dict())
+        else:
+            _show(comparison)
     if comparison.interrupted:
         raise typer.Exit(INTERRUPTED)
 

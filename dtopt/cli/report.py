@@ -50,11 +50,16 @@ def report(
     if not out:
         typer.echo(visible(markdown(made)), nl=False)
         return
-    typer.echo(visible(answer.headline(made)))
-    for path in out:
-        written, notes = write(made, path, partial(problem_of, data=folder) if maps else None)
-        for note in notes:
-            typer.echo(visible(note), err=True)
-        typer.echo(f"wrote {written[0]}" if len(written) == 1 else f"wrote {len(written)} files in {path}", err=True)
+    # Written before it is said, so that a reader who leaves early (| head) loses no file; said even where the disk is
+    # full.
+    try:
+        for path in out:
+            written, notes = write(made, path, partial(problem_of, data=folder) if maps else None)
+            for note in notes:
+                typer.echo(visible(note), err=True)
+            what = written[0] if len(written) == 1 else f"{len(written)} files in {path}"
+            typer.echo(f"wrote {what}", err=True)
+    finally:
+        typer.echo(visible(answer.headline(made)))
     for line in answer.left_out(made):
         typer.echo(visible(f"note: {line}"), err=True)

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["load_scenarios", "scenario", "scenario_options"]
 
-#: What scenario files are named.
-SUFFIX = ".npz"
-
 
 def scenario(
     preset: Annotated[str, typer.Argument(help="A preset of `dtopt generate --list`.")] = "paper",
@@ -42,7 +39,7 @@ def scenario(
     from dtopt.cli.common import writable
     from dtopt.errors import InputError
     from dtopt.generators import generate_scenario
-    from dtopt.io.scenarios import write_scenario
+    from dtopt.io.scenarios import SUFFIX, write_scenario
 
     named = {
         "users": users,
@@ -113,7 +110,7 @@ def load_scenarios(name: str, named: dict[str, Any], seeds: Sequence[int]) -> li
     """
     from dtopt.errors import InputError
     from dtopt.generators import generate_scenario, preset_names
-    from dtopt.io.scenarios import read_scenario
+    from dtopt.io.scenarios import SUFFIX, read_scenario
 
     path = Path(name)
     if path.suffix.lower() == SUFFIX or path.exists():

@@ -98,11 +98,15 @@ def simulate(
         if bound and not finished.interrupted:
             bar.update(task, description="clairvoyant bound")
             finished = _bounded(finished, bound_time, out)
-    if as_json:
-        print_json(_document(finished))
-    else:
-        _show(finished)
-    _write(finished, out, markdown, csv, html)
+    # Written before it is shown, so that a reader who leaves early (| head) loses no file; shown even where the disk is
+    # full.
+    try:
+        _write(finished, out, markdown, csv, html)
+    finally:
+        if as_json:
+            print_json(_document(finished))
+        else:
+            _show(finished)
     if finished.interrupted:
         raise typer.Exit(INTERRUPTED)
 

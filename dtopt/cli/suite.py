@@ -157,11 +157,11 @@ def update(
     if prove is not None:
         changed, more = upkeep.prove(changed, problem, prove)
         lines += more
-    for line in lines:
-        typer.echo(line)
     if changed != entry or output is not None:
         write_suite(suite.with_entry(changed), target)
         typer.echo(f"wrote {target}", err=True)
+    for line in lines:
+        typer.echo(line)
 
 
 def _finder(result: object) -> str:

@@ -34,12 +34,10 @@ def train(
     With --resume and without settings, those of the interrupted run are taken. Exit code 130: interrupted; go on with
     --resume.
     """
-    import json
-
     from dtopt.cli.common import progress, writable
     from dtopt.cli.common import settings as settings_of
     from dtopt.errors import InputError
-    from dtopt.io.files import load_json, write_text
+    from dtopt.io.files import load_json
 
     trainers = _trainers()
     if show_list:
@@ -55,23 +53,13 @@ def train(
     if output is not None:
         writable(output, folder=True)
     kept = folder / "config.json"
-    settings: dict[str, Any] = {}
-    begun = kept.exists() and any(folder.glob("checkpoint*"))
-    if resume:
-        if not begun:
-            raise InputError("holds no training run", where=str(folder), mend="train without --resume")
-        settings = load_json(kept)
-    elif begun:
-        raise InputError("holds a training run", where=str(folder), mend="--resume goes on with it, -o takes another")
+    settings: dict[str, Any] = load_json(kept) if resume and kept.exists() else {}
     if config is not None:
         settings |= read_config(config)
     settings |= settings_of(option or [])
     if seed is not None:
         settings["seed"] = seed
     made = validated(trainer.Config, settings)
-    if not resume:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(json.dumps(settings, indent=1) + "\n", kept)
     with progress() as bar:
         task = bar.add_task(method, total=None)
 

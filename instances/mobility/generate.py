@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from dtopt.arrays import float_array, int_array, number
+from dtopt.arrays import choice, float_array, int_array, number
 from dtopt.channel import ModelledChannel
 from dtopt.errors import InputError
 from dtopt.generators import generate
@@ -115,10 +115,7 @@ def generate_scenario(
     InputError
         On an unknown preset or option, a value out of range, or a trace that is too short or holds too few users.
     """
-    if mobility not in get_args(Mobility):
-        raise InputError(
-            f"unknown value {mobility!r}", where="mobility", mend=f"one of {', '.join(get_args(Mobility))}"
-        )
+    choice(mobility, "mobility", Mobility)
     for name, given in (("trace", trace), ("origin", origin)):
         if given is not None and mobility != "trace":
             raise InputError(f"goes only with a trace, this is {mobility}", where=name, mend="mobility trace")

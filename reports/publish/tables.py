@@ -14,8 +14,6 @@ from reports.statistics.scores import TARGETS, target_column
 from reports.words import DASH, percent, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
     from reports.publish.source import Source
@@ -189,8 +187,3 @@ def _signed(value: float) -> str:
 
 def _p(value: float) -> str:
     return DASH if math.isnan(value) else p_value(value).removeprefix("p ").removeprefix("= ")
-
-
-def plain_rows(table: Table) -> Sequence[tuple[str, ...]]:
-    """Return the texts of a table."""
-    return [tuple(cell.text for cell in row) for row in table.rows]

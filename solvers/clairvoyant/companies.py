@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from solvers.clairvoyant.expanded import FIXED, Net
-from solvers.clairvoyant.kernel import _edges
+from solvers.clairvoyant.kernel import fill_edges
 from solvers.clairvoyant.paths import FULL, _cell_value
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def companies(
                 lost[e, a, :] = np.inf
                 top = 0.0
                 options[a] = net.width[prior]
-                if _edges(net, row, p, cell, low[c], high[c], level, u, h):
+                if fill_edges(net, row, p, cell, low[c], high[c], level, u, h):
                     for q in range(net.width[prior]):
                         margin = u[q] + node[row, p] - serve[row] - node[prior, q] - load[c] * h[q] - place[c]
                         lost[e, a, q + 1] = -margin

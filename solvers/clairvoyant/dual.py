@@ -24,6 +24,7 @@ from dtopt.utility_segments import Segments
 from solvers.clairvoyant import kernel
 from solvers.clairvoyant.descent import descend
 from solvers.clairvoyant.expanded import EQUAL, FIXED
+from solvers.clairvoyant.spread import spread_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,7 +152,7 @@ class TimeDual:
         leader = np.array([a + int(best[a:b].argmax()) for a, b in pairs], dtype=np.int64)
         level = np.where(won[leader, 0] >= won[leader, 1], self.segments.low[leader], self.segments.high[leader])
         heat = temperature * self.spread
-        chosen = kernel.spread_paths(net, level, prices.load[leader], prices.place[leader], heat)[2]
+        chosen = spread_paths(net, level, prices.load[leader], prices.place[leader], heat)[2]
         return np.asarray(chosen.argmax(axis=1))
 
     # --- ascent ---------------------------------------------------------------------------------------------------

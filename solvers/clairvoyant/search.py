@@ -13,7 +13,7 @@ from dtopt.result import Status, relative_gap
 from dtopt.run import OPTIMALITY_GAP, versions
 from solvers.clairvoyant.companies import Companies, companies
 from solvers.clairvoyant.dual import TEMPERATURES, WARM
-from solvers.clairvoyant.expanded import expand
+from solvers.clairvoyant.expansion import expand
 from solvers.clairvoyant.milp import CompanyModel
 from solvers.clairvoyant.paths import PathSearch
 from solvers.clairvoyant.result import ClairvoyantResult, judge

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.utility_start import STEP
-from solvers.clairvoyant import kernel
 from solvers.clairvoyant.dual import Prices, TimeDual
 from solvers.clairvoyant.expanded import FIXED
+from solvers.clairvoyant.spread import spread_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ def start(
     net = expanded.net
     level = np.asarray(np.clip(expanded.even, 1e-12 * expanded.top, expanded.top))
     load, place = np.zeros(level.size), np.zeros(level.size)
-    spread = _spread(kernel.spread_paths(net, level, load, place, 1e-300)[-1])
+    spread = _spread(spread_paths(net, level, load, place, 1e-300)[-1])
     if net.mode == FIXED:
         summed = np.add.reduceat(net.demand[net.item_row, net.item_pos], net.starts[:-1])
         typical = summed / np.diff(net.starts)
@@ -45,7 +45,7 @@ def start(
     for temperature in spread * np.geomspace(WARMEST, COLDEST, rounds):
         if stop is not None and stop():
             break
-        _, _, _, held, count, fall, _ = kernel.spread_paths(net, level, load, place, temperature)
+        _, _, _, held, count, fall, _ = spread_paths(net, level, load, place, temperature)
         full = np.log(np.maximum(count, 1e-9) / np.maximum(net.places, 1e-9))
         place = np.maximum(0.0, place + temperature * full)
         if net.mode == FIXED:
@@ -55,7 +55,7 @@ def start(
         level = np.clip(level + STEP * (held - level), 0.0, expanded.top)
         # The marginal cost of load: how fast the worth of those who are there falls with the level.
         load = load + STEP * (fall - load)
-    forward, backward, chosen, *_ = kernel.spread_paths(net, level, load, place, temperature)
+    forward, backward, chosen, *_ = spread_paths(net, level, load, place, temperature)
     serve, node = _potentials(expanded, forward, backward, chosen, spread)
     segments = expanded.first_segments(level)
     cell = segments.server

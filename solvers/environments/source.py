@@ -9,7 +9,7 @@ import numpy as np
 from dtopt.errors import InputError
 from solvers.environments.slots import Slots
 from solvers.environments.states import NetworkStates, PresetStates
-from solvers.environments.views import Float32Array, Scales, flat_view, network_part
+from solvers.environments.views import SCALING_STATES, Float32Array, Scales, flat_view, network_part
 
 if TYPE_CHECKING:
     from solvers.environments.decoding import Decoding
@@ -21,8 +21,6 @@ HIGHEST = 100.0
 
 #: States that are kept, since making one takes longer than many slots.
 KEPT_STATES = 256
-#: States whose means are the units of observations.
-SCALING_STATES = 8
 
 
 class Episode:

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from dtopt.problem import Placement
     from solvers.environments.states import NetworkStates
 
-__all__ = ["Float32Array", "Scales", "flat_view", "network_part", "seat_network", "seat_view"]
+__all__ = ["SCALING_STATES", "Float32Array", "Scales", "flat_view", "network_part", "seat_network", "seat_view"]
 
 Float32Array = npt.NDArray[np.float32]
 
 #: Scaled latencies are cut off here, so that pairs out of reach stay finite.
 FARTHEST = 10.0
+#: States whose means are the units of what is seen.
+SCALING_STATES = 8
 
 
 @dataclass(frozen=True)

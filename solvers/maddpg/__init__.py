@@ -8,8 +8,7 @@ from dtopt.errors import InputError, UnsupportedProblemError
 from dtopt.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable
 
     from dtopt.arrays import FloatArray
     from dtopt.problem import Problem
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from dtopt.stop import StoppingCriterion
     from solvers.environments.slots import Slots
 
-__all__ = ["one_thread", "solve"]
+__all__ = ["solve"]
 
 #: The paper trains for so many iterations, at N = 100 and M = 10.
 ITERATIONS = 5000
@@ -63,6 +62,8 @@ def solve(
             "every agent scores every user, and a replay memory holds it all"
         )
     _prepare()
+    from solvers.learning import one_thread  # which loads PyTorch
+
     run = Run(
         problem,
         "maddpg",
@@ -129,21 +130,3 @@ def _prepare() -> None:
     optimiser = torch.optim.Adam([weight])
     weight.sum().backward()  # type: ignore[no-untyped-call]
     optimiser.step()
-
-
-def one_thread() -> AbstractContextManager[None]:
-    """Keep PyTorch to one thread: the networks are small, and the machine belongs to others too."""
-    from contextlib import contextmanager
-
-    import torch
-
-    @contextmanager
-    def kept() -> Iterator[None]:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-
-    return kept()

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from solvers.environments.decoding import Decoding, open_servers
 from solvers.environments.slots import Slots
 from solvers.environments.states import NetworkStates
-from solvers.environments.views import Scales, flat_view, network_part, seat_network, seat_view
+from solvers.environments.views import SCALING_STATES, Scales, flat_view, network_part, seat_network, seat_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
 
 __all__ = ["Learner", "Settings"]
-
-#: States whose means are the units of the networks' inputs.
-SCALING_STATES = 8
-
 
 # --- 1. What can be set -----------------------------------------------------------------------------------------------
 

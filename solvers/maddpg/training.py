@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from dtopt.errors import InputError
 from solvers.environments.states import NetworkStates, PresetStates
-from solvers.learning import CHECKPOINT, Logs, load_checkpoint, restoring, save_checkpoint
-from solvers.maddpg import one_thread
+from solvers.learning import CHECKPOINT, TrainingFolder, load_checkpoint, restoring
 from solvers.maddpg.algorithm import Learner, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from solvers.learning import OnStep
 
 __all__ = ["Config", "load", "train"]
 
@@ -69,59 +68,30 @@ def learner_of(config: Config) -> Learner:
     )
 
 
-def train(
-    config: Config,
-    directory: Path,
-    *,
-    resume: bool = False,
-    on_step: Callable[[int, int, Mapping[str, float]], None] | None = None,
-) -> Learner:
-    """Train agents, with a log and checkpoints in `directory`; return them.
-
-    Parameters
-    ----------
-    config : Config
-    directory : Path
-    resume : bool
-        Go on from the checkpoint there, to exactly what a run without a break would have come to.
-    on_step : callable, optional
-        Called after each iteration with its number, their total, and what the log says of it.
-
-    Raises
-    ------
-    InputError
-        If there is no checkpoint to resume, or it is that of another configuration.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / CHECKPOINT
-    described = config.model_dump_json()
-    with one_thread():
+def train(config: Config, directory: Path, *, resume: bool = False, on_step: OnStep | None = None) -> Learner:
+    """Train agents, with a log and checkpoints in `directory`; return them. See `solvers.learning`."""
+    # What `printed` stands for is written out, so that a checkpoint tells all.
+    config = config.model_copy(update=config.settings().model_dump())
+    with TrainingFolder(directory, config, COLUMNS, resume=resume) as folder:
         learner = learner_of(config)
-        total = wall = cpu = 0.0
-        if resume:
-            state = load_checkpoint(path)
-            if state.get("config") != described:
-                raise InputError("is of another configuration", where=str(path), mend="train into another folder")
-            with restoring(path):
+        total = cpu = 0.0
+        if folder.state:
+            with folder.restoring() as state:
                 learner.load_state_dict(state["learner"])
-                total, wall, cpu = state["totals"]
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        with Logs(directory, COLUMNS, after=learner.iteration) as logs:
-            while learner.iteration < config.iterations:
-                costs = learner.episode()
-                metrics = learner.update()
-                learner.iteration += 1
-                total += float(costs.mean())
-                values = {"cost": float(costs.mean()), "last_cost": float(costs[-1]), "cumulative_cost": total}
-                values |= metrics
-                values |= {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
-                logs.row(learner.iteration, values)
-                if learner.iteration % config.checkpoint_every == 0 or learner.iteration == config.iterations:
-                    logs.flush()
-                    totals = [total, values["seconds"], values["cpu_seconds"]]
-                    save_checkpoint({"config": described, "learner": learner.state_dict(), "totals": totals}, path)
-                if on_step is not None:
-                    on_step(learner.iteration, config.iterations, values)
+                total, cpu = state["totals"]
+        cpu = time.process_time() - cpu
+        while learner.iteration < config.iterations:
+            costs = learner.episode()
+            metrics = learner.update()
+            learner.iteration += 1
+            total += float(costs.mean())
+            values = {"cost": float(costs.mean()), "last_cost": float(costs[-1]), "cumulative_cost": total}
+            spent = time.process_time() - cpu
+            row = folder.log(learner.iteration, {**values, **metrics, "cpu_seconds": spent})
+            if learner.iteration % config.checkpoint_every == 0 or learner.iteration == config.iterations:
+                folder.save(learner.iteration, {"learner": learner.state_dict(), "totals": [total, spent]})
+            if on_step is not None:
+                on_step(learner.iteration, config.iterations, row)
     return learner
 
 

@@ -14,6 +14,7 @@ from dtopt.run import Run, Stopped
 from solvers import greedy
 from solvers.ortools_flow.descent import Descent
 from solvers.ortools_flow.exchanges import exchanges
+from solvers.ortools_flow.linear import MOST_PAIRS
 from solvers.ortools_flow.servers import change_servers, first_servers
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from dtopt.stop import StoppingCriterion
 
 __all__ = ["solve"]
-
-#: Pairs of user and server that the dense matrices are made for.
-MOST_PAIRS = 5_000_000
 
 
 def solve(

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.problem import Migration, Placement
+from solvers.loads import SLACK
 
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.problem import Problem
 
-__all__ = ["Linearised"]
+__all__ = ["MOST_PAIRS", "Linearised"]
 
-#: Room for rounding in sums of CPU; a tenth of the evaluator's tolerance.
-SLACK = 1e-10
+#: Pairs of user and server that the dense matrices are made for.
+MOST_PAIRS = 5_000_000
 
 
 class Linearised:

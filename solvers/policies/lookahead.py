@@ -12,7 +12,7 @@ from dtopt.errors import InputError
 from dtopt.simulation.forecast import FORECASTS
 from dtopt.simulation.policy import Decision
 from solvers.local_search.utility import FIXED
-from solvers.policies.slot_search import compile_search, search_slot, slot_arrays
+from solvers.policies.slot_search import columns_of, compile_search, search_slot, slot_arrays
 from solvers.policies.values import Horizon, compile_values, continuation
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ def _bonus(problem: Migration, ahead: Forecast, tail: float, sweeps: int) -> Flo
     """Return what each allowed server is worth to each user after this slot, shape (n, S)."""
     now, servers = slot_arrays(problem)
     horizon = _horizon(problem, ahead, tail)
-    column = np.full(problem.n_stations, -1, dtype=np.int64)
-    column[servers] = np.arange(servers.size)
-    start = np.where(problem.previous >= 0, column[np.maximum(problem.previous, 0)], -1)
+    start = columns_of(problem.previous, servers, problem.n_stations)
     value, _ = continuation(horizon, start, sweeps)
     # Only differences between a user's servers matter; where there is no way at all, they must not drown the others'.
     value = np.maximum(value - value.max(axis=1, keepdims=True), -WORST)

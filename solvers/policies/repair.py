@@ -14,7 +14,7 @@ from dtopt.errors import InputError
 from dtopt.evaluation import evaluate
 from dtopt.registry import solve
 from dtopt.solution import Solution
-from solvers.loads import ServerLoads
+from solvers.loads import SLACK, ServerLoads
 from solvers.repair import place_remaining
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ __all__ = ["feasible_near", "granted"]
 
 #: Seconds that a proof may take where nothing simple finds a feasible association.
 SEARCH_S = 10.0
-#: Room for rounding in sums of CPU; a tenth of the evaluator's tolerance.
-SLACK = 1e-10
 
 
 def feasible_near(problem: Migration, wish: IntArray) -> IntArray:

@@ -10,7 +10,7 @@ import numpy as np
 from dtopt.simulation.policy import Decision
 from solvers import nearest as nearest_solver
 from solvers.policies.repair import feasible_near
-from solvers.policies.slot_search import slot_arrays
+from solvers.policies.slot_search import columns_of, slot_arrays
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
@@ -79,9 +79,7 @@ def choose(problem: Migration, u: Arrays, servers: IntArray) -> IntArray:
         -1 for those who found no room.
     """
     n, m = u.slack.shape
-    column = np.full(problem.n_stations, -1, dtype=np.int64)
-    column[servers] = np.arange(servers.size)
-    start = np.where(problem.previous >= 0, column[np.maximum(problem.previous, 0)], -1)
+    start = columns_of(problem.previous, servers, problem.n_stations)
     placed = start >= 0
     level: FloatArray = np.bincount(start[placed], weights=u.size[placed], minlength=m) * u.part
     count: IntArray = np.bincount(start[placed], minlength=m)

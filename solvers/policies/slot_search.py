@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.problem import Migration
 
-__all__ = ["compile_search", "search_arrays", "search_slot", "slot_arrays"]
+__all__ = ["columns_of", "compile_search", "search_arrays", "search_slot", "slot_arrays"]
 
 #: Up to so many pairs of users swaps and kicks are tried too.
 SWAPPED_PAIRS = 40_000
@@ -78,6 +78,23 @@ def slot_arrays(problem: Migration, bonus: FloatArray | None = None) -> tuple[Ar
     return arrays, servers
 
 
+def columns_of(association: IntArray, servers: IntArray, stations: int) -> IntArray:
+    """Return which of the S columns users' servers are, -1 where there is none or it is no column; any shape.
+
+    Parameters
+    ----------
+    association : ndarray of int
+        Stations, -1 for none.
+    servers : ndarray of int, shape (S,)
+    stations : int
+        M.
+    """
+    # The last one stands for no station.
+    column = np.full(stations + 1, -1, dtype=np.int64)
+    column[servers] = np.arange(servers.size)
+    return np.asarray(column[association])
+
+
 def search_slot(
     problem: Migration, start: IntArray, *, bonus: FloatArray | None = None, iterations: int = 0, seed: int = 0
 ) -> IntArray:
@@ -115,12 +132,9 @@ def search_arrays(
 
     Without `swaps` and where deadlines are soft it ends with shifts, and their result is not judged: it is feasible.
     """
-    column = np.full(problem.n_stations, -1, dtype=np.int64)
-    column[servers] = np.arange(servers.size)
     small = problem.n_users**2 <= SWAPPED_PAIRS
     enough = 0.0 if small else ENOUGH
-    kept = granted(problem, start)
-    found = np.where(kept >= 0, column[np.maximum(kept, 0)], -1)
+    found = columns_of(granted(problem, start), servers, problem.n_stations)
     missing = settle(arrays, found, TRIES, PASSES, enough)
     if not missing and not swaps and not arrays.hard:
         return np.asarray(servers[found])
@@ -131,7 +145,7 @@ def search_arrays(
             soft = replace(problem, deadline="soft")
             bonus = arrays.bonus if arrays.bonus.size else None
             return search_slot(soft, first, bonus=bonus, iterations=iterations, seed=seed)
-        found = column[first]
+        found = columns_of(first, servers, problem.n_stations)
         settle(arrays, found, TRIES, PASSES, enough)
     if small and swaps:
         found = UtilitySearch(arrays).improve(found, iterations, seed)

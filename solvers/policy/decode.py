@@ -57,7 +57,7 @@ class Decoder:
     def __init__(self, lists: Lists) -> None:
         self.lists = lists
         self.search = Search(lists)
-        self._n, self._m = lists.instance.sizes.shape[0], lists.cpu.size
+        self._n = lists.instance.sizes.shape[0]
 
     @property
     def fits(self) -> bool:

@@ -20,6 +20,7 @@ from solvers.local_search.arrays import SearchArrays
 from solvers.local_search.candidates import lists_of
 from solvers.local_search.ejection import improve_fixed
 from solvers.policy.graph import Graph
+from solvers.weight_files import write_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,6 +165,4 @@ class Pool:
         """Write seeds and associations; one without users stands for an instance that the teacher does not solve."""
         length = np.array([a.size for a in known.values()])
         association = np.concatenate(list(known.values())).astype(np.int16)
-        draft = self.path.with_suffix(".part.npz")
-        np.savez_compressed(draft, seed=np.array(list(known)), length=length, association=association)
-        draft.replace(self.path)
+        write_arrays(self.path, {"seed": np.array(list(known)), "length": length, "association": association})

@@ -7,12 +7,8 @@ cost, and each is held against the mean of the others drawn for the same instanc
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-import os
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch.nn import functional
 
 from dtopt.errors import InputError
-from solvers.learning import load_checkpoint, restoring
+from solvers.learning import TrainingFolder
 from solvers.local_search.kernel import FITTING
 from solvers.policy.decode import Decoder
 from solvers.policy.model import NEVER, Batch, Policy
@@ -31,11 +27,10 @@ from solvers.policy.pool import Example, Pool
 from solvers.policy.weights import begin_with, load_weights, save_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
     from dtopt.arrays import BoolArray, FloatArray
+    from solvers.learning import OnStep
 
 __all__ = ["Config", "train"]
 
@@ -53,6 +48,8 @@ ENTROPY = 0.03
 SPREAD = 0.01
 #: Sweeps of the decoding while training.
 SWEEPS = 4
+#: The file of the teacher's answers.
+TEACHER = "teacher.npz"
 COLUMNS = ("step", "phase", "loss", "opening", "prices", "gap", "entropy", "learning_rate", "held_out_gap", "seconds")
 
 
@@ -86,75 +83,35 @@ class Config(BaseModel):
         return self.imitation + self.policy_gradient
 
 
-def train(
-    config: Config,
-    directory: Path | str,
-    *,
-    resume: bool = False,
-    on_step: Callable[[int, int, dict[str, Any]], None] | None = None,
-) -> Path:
-    """Train a network and return the file of its weights.
-
-    Parameters
-    ----------
-    config : Config
-    directory : Path
-        Where checkpoint, log and weights go.
-    resume : bool
-        Go on from the checkpoint there, to the same weights as if there had been no break.
-    on_step : callable, optional
-        Called with the step, the number of all steps, and the figures of the log.
-
-    Raises
-    ------
-    InputError
-        On a directory that has a run already, or none to go on with, or one of another configuration.
-    """
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    checkpoint = directory / "checkpoint.pt"
-    if resume and not (checkpoint.exists() or (directory / "teacher.npz").exists()):
-        raise InputError("there is no run to go on with", where=str(directory), mend="leave out --resume")
-    if not resume and checkpoint.exists():
-        raise InputError("there is a run already", where=str(directory), mend="go on with --resume, or name another")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        training = Training(config, directory, on_step)
-        # Without a checkpoint the run was killed while the teacher answered; what it has answered is kept.
-        if checkpoint.exists():
-            training.load(checkpoint)
-        training.run(on_step)
-    finally:
-        torch.set_num_threads(threads)
-    path = directory / "policy.npz"
+def train(config: Config, directory: Path | str, *, resume: bool = False, on_step: OnStep | None = None) -> Path:
+    """Train a network and return the file of its weights. See `solvers.learning`."""
+    with TrainingFolder(directory, config, COLUMNS, resume=resume, work=TEACHER) as folder:
+        training = _Training(config, folder, on_step)
+        training.run()
+    path = folder.path / "policy.npz"
     save_weights(path, training.model)
-    (directory / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
     return path
 
 
-class Training:
-    """One training run: pool, network, optimiser, the random state and the log."""
+class _Training:
+    """One training run: pool, network, optimiser and the random state."""
 
-    def __init__(
-        self, config: Config, directory: Path, on_step: Callable[[int, int, dict[str, Any]], None] | None = None
-    ) -> None:
-        self.config, self.directory = config, directory
+    def __init__(self, config: Config, folder: TrainingFolder, on_step: OnStep | None) -> None:
+        self.config, self.folder, self.on_step = config, folder, on_step
         torch.manual_seed(config.seed)
         self.model = Policy(config.width, config.hidden, config.heads, config.rounds)
         if config.start is not None:
             begin_with(self.model, load_weights(Path(config.start)))
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
         self.random = np.random.default_rng(config.seed)
-        self.step, self.before_s = 0, 0.0
-        self.rows: list[list[Any]] = []
+        self.step = 0
         sizes = (config.users, config.stations)
 
         def made(count: int) -> None:
             if on_step is not None:
                 on_step(0, config.steps, {"instances": float(count)})
 
-        pool = Pool(directory / "teacher.npz", config.instances, config.first_instance, *sizes, on_example=made)
+        pool = Pool(folder.path / TEACHER, config.instances, config.first_instance, *sizes, on_example=made)
         examples = pool.examples
         if len(examples) <= config.held_out:
             raise InputError(f"leaves nothing of {len(examples)} instances to train on", where="held_out")
@@ -163,6 +120,9 @@ class Training:
         self.best = np.array([e.cost for e in self.examples])
         if config.shuffled:
             self._shuffle()
+        if folder.state:
+            with folder.restoring() as state:
+                self._take_over(state)
 
     def _shuffle(self) -> None:
         """Give every instance an answer without relation to it."""
@@ -173,10 +133,9 @@ class Training:
 
     # --- steps ----------------------------------------------------------------------------------------------------
 
-    def run(self, on_step: Callable[[int, int, dict[str, Any]], None] | None) -> None:
+    def run(self) -> None:
         """Do all steps that are left."""
-        config, began = self.config, time.perf_counter()
-        board = _tensorboard(self.directory)
+        config = self.config
         while self.step < config.steps:
             self._rate()
             chosen = self._batch()
@@ -185,21 +144,14 @@ class Training:
             self.step += 1
             last = self.step % config.save_every == 0 or self.step == config.steps
             held_out = self._held_out() if last else math.nan
-            seconds = self.before_s + time.perf_counter() - began
             phase = "imitation" if imitates else "policy-gradient"
             rate = self.optimiser.param_groups[0]["lr"]
-            row = dict(zip(COLUMNS, (self.step, phase, *figures, rate, held_out, seconds), strict=True))
-            self.rows.append([_short(value) for value in row.values()])
-            if board is not None:
-                for name in ("loss", "opening", "prices", "gap", "entropy", "held_out_gap"):
-                    if math.isfinite(row[name]):
-                        board.add_scalar(name, row[name], self.step)
+            values = dict(zip(COLUMNS[1:-1], (phase, *figures, rate, held_out), strict=True))
+            row = self.folder.log(self.step, values)
             if last:
-                self.save(seconds)
-            if on_step is not None:
-                on_step(self.step, config.steps, row)
-        if board is not None:
-            board.close()
+                self._save()
+            if self.on_step is not None:
+                self.on_step(self.step, config.steps, row)
 
     def _rate(self) -> None:
         """Set the learning rate of this step."""
@@ -289,44 +241,24 @@ class Training:
 
     # --- keeping --------------------------------------------------------------------------------------------------
 
-    def save(self, seconds: float) -> None:
-        """Write log and checkpoint, each whole or not at all."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerows([COLUMNS, *self.rows])
-        _write(self.directory / "log.csv", text.getvalue().encode())
-        buffer = io.BytesIO()
-        torch.save(
-            {
-                "config": self.config.model_dump_json(),
-                "step": self.step,
-                "seconds": seconds,
-                "model": self.model.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "random": json.dumps(self.random.bit_generator.state),
-                "best": torch.from_numpy(self.best),
-                "associations": [torch.tensor(e.association) for e in self.examples],
-            },
-            buffer,
-        )
-        _write(self.directory / "checkpoint.pt", buffer.getvalue())
+    def _save(self) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "random": json.dumps(self.random.bit_generator.state),
+            "best": torch.from_numpy(self.best),
+            "associations": [torch.tensor(e.association) for e in self.examples],
+        }
+        self.folder.save(self.step, state)
 
-    def load(self, path: Path) -> None:
-        """Take over where a checkpoint left off."""
-        stored = load_checkpoint(path)
-        with restoring(path):
-            if stored["config"] != self.config.model_dump_json():
-                raise InputError("is of another configuration", where=str(path), mend="resume with the same one")
-            self.model.load_state_dict(stored["model"])
-            self.optimiser.load_state_dict(stored["optimiser"])
-            self.random.bit_generator.state = json.loads(stored["random"])
-            self.step, self.before_s, self.best = stored["step"], stored["seconds"], stored["best"].numpy()
-            for i, association in enumerate(stored["associations"]):
-                e = self.examples[i]
-                self.examples[i] = replace(e, association=association.numpy(), cost=float(self.best[i]))
-        with (self.directory / "log.csv").open() as log:
-            # Rows after the checkpoint, if the run was killed between the two files, are made again.
-            self.rows = list(csv.reader(log))[1 : self.step + 1]
+    def _take_over(self, state: dict[str, Any]) -> None:
+        """Go on where a checkpoint left off."""
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.random.bit_generator.state = json.loads(state["random"])
+        self.step, self.best = state["step"], state["best"].numpy()
+        for i, association in enumerate(state["associations"]):
+            self.examples[i] = replace(self.examples[i], association=association.numpy(), cost=float(self.best[i]))
 
 
 def imitation_loss(batch: Batch, terms: Any, examples: list[Example]) -> tuple[Tensor, Tensor]:
@@ -366,26 +298,3 @@ def _entropy(openness: Tensor, batch: Batch) -> Tensor:
     chance = torch.sigmoid(openness)
     each = functional.binary_cross_entropy_with_logits(openness, chance, reduction="none")
     return (each * batch.is_server).sum() / batch.is_server.sum()
-
-
-def _short(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that a kill leaves the old one or the new one."""
-    draft = path.with_name(path.name + ".part")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
-def _tensorboard(directory: Path) -> Any:
-    """Return a writer of TensorBoard's logs where that is installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(directory))

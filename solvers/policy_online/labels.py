@@ -15,7 +15,7 @@ import numpy as np
 
 from dtopt.simulation import simulate
 from dtopt.simulation.policy import Decision
-from solvers.policies.slot_search import search_arrays
+from solvers.policies.slot_search import columns_of, search_arrays
 from solvers.policy_online import bonus
 from solvers.policy_online.view import look
 
@@ -140,13 +140,10 @@ class _Recorder:
         extra = bonus(view, self.network)
         arrays = view.arrays._replace(bonus=extra)
         found = search_arrays(problem, problem.previous, arrays, view.servers, seed=observation.seed, swaps=False)
-        between = problem.network.station_distance(view.servers[:, None], view.servers[None, :])
-        old = view.column >= 0
-        away = np.where(old[:, None], problem.move_seconds_per_m[:, None] * between[np.maximum(view.column, 0)], 0.0)
         self.views.append(view)
         self.bonuses.append(extra)
-        self.slacks.append(np.where(np.isfinite(view.arrays.slack), view.arrays.slack + away, -np.inf))
-        self.scene = view.servers, between
+        self.slacks.append(np.where(np.isfinite(view.arrays.slack), view.arrays.slack + view.away, -np.inf))
+        self.scene = view.servers, view.between
         return Decision(found)
 
 
@@ -191,8 +188,6 @@ def _run(scenario: Scenario, recorder: _Recorder, associations: tuple[IntArray, 
     assert recorder.scene is not None  # noqa: S101 - a scenario has a slot
     servers, between = recorder.scene
     m = servers.size
-    column = np.full(scenario.n_stations + 1, -1, dtype=np.int64)
-    column[servers] = np.arange(m)
     slack, extra = np.full((slots, n, m), -np.inf), np.zeros((slots, n, m))
     growth, size, move = np.zeros(n), np.zeros(n), np.zeros(n)
     rate, part = np.ones((slots, m)), np.zeros((slots, m))
@@ -204,6 +199,6 @@ def _run(scenario: Scenario, recorder: _Recorder, associations: tuple[IntArray, 
         slack[t, there], extra[t, there] = recorder.slacks[t], recorder.bonuses[t]
         growth[there], size[there] = view.arrays.growth, view.arrays.size
         rate[t], part[t] = view.arrays.rate, view.arrays.part
-    server = column[np.stack(associations)]
+    server = columns_of(np.stack(associations), servers, scenario.n_stations)
     run = Run(slack, extra, server, growth, rate, size, part, move, between, view.arrays.beta, view.arrays.penalty)
     return run, users

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from instances.mobility.generate import generate_scenario
+from dtopt.generators import generate_scenario
 
 if TYPE_CHECKING:
     from dtopt.scenario import Scenario

@@ -7,11 +7,8 @@ mean over all that may come of what is seen.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,23 +16,27 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from dtopt.errors import InputError
 from dtopt.simulation import simulate
-from solvers.learning import CHECKPOINT, check_begun, load_checkpoint, restoring, save_checkpoint
+from solvers.learning import TrainingFolder
 from solvers.policy_online import PolicyOnline
 from solvers.policy_online.labels import Lesson, lesson
 from solvers.policy_online.network import Weights, load_weights, save_weights
 from solvers.policy_online.pool import draw
 from solvers.policy_online.view import FEATURES
+from solvers.weight_files import write_arrays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
     from torch import Tensor
+
+    from solvers.learning import OnStep
 
 __all__ = ["Config", "Network", "train"]
 
 COLUMNS = ("step", "round", "loss", "explained", "learning_rate", "held_out_gain", "seconds")
+#: A row of the log for so many steps.
+LOGGED = 25
 #: Norm at which gradients are cut.
 CLIP = 1.0
 #: Variance of a scenario's values below which it counts for less.
@@ -112,63 +113,34 @@ class Network(nn.Module):
         return Weights(*(np.array(array, dtype=np.float32, order="C") for array in found))
 
 
-def train(
-    config: Config,
-    directory: Path | str,
-    *,
-    resume: bool = False,
-    on_step: Callable[[int, int, dict[str, Any]], None] | None = None,
-) -> Path:
-    """Train the network and return the file of its weights.
-
-    Parameters
-    ----------
-    config : Config
-    directory : Path
-        Where lessons, checkpoint, log and weights go.
-    resume : bool
-        Go on from what is there, to the same weights as if there had been no break.
-    on_step : callable, optional
-        Called with the step, the number of all steps, and the figures of the log.
-
-    Raises
-    ------
-    InputError
-        On a directory that has a run already, or none to go on with, or one of another configuration.
-    """
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    begun = directory / "lessons"
-    check_begun(directory, begun.exists(), resume)
-    begun.mkdir(exist_ok=True)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        training = _Training(config, directory, on_step)
-        if (directory / CHECKPOINT).exists():
-            training.load()
+def train(config: Config, directory: Path | str, *, resume: bool = False, on_step: OnStep | None = None) -> Path:
+    """Train the network and return the file of its weights. See `solvers.learning`."""
+    with TrainingFolder(directory, config, COLUMNS, resume=resume, work="lessons") as folder:
+        training = _Training(config, folder, on_step)
         training.run()
-    finally:
-        torch.set_num_threads(threads)
-    path = directory / "policy-online.npz"
+    path = folder.path / "policy-online.npz"
     save_weights(path, training.network.weights())
-    (directory / "config.json").write_text(config.model_dump_json(indent=1) + "\n")
     return path
 
 
 class _Training:
     """One run: network, optimiser, the random state, the lessons of the round and the log."""
 
-    def __init__(
-        self, config: Config, directory: Path, on_step: Callable[[int, int, dict[str, Any]], None] | None
-    ) -> None:
-        self.config, self.directory, self.on_step = config, directory, on_step
+    def __init__(self, config: Config, folder: TrainingFolder, on_step: OnStep | None) -> None:
+        self.config, self.folder, self.on_step = config, folder, on_step
         torch.manual_seed(config.seed)
         self.network = Network(config.width, config.second)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
         self.random = np.random.default_rng(config.seed)
-        self.step, self.before_s, self.began = 0, 0.0, time.perf_counter()
-        self.rows: list[list[str]] = []
+        self.step = 0
+        self.lessons = folder.path / "lessons"
+        self.lessons.mkdir(exist_ok=True)
+        if folder.state:
+            with folder.restoring() as state:
+                self.network.load_state_dict(state["network"])
+                self.optimiser.load_state_dict(state["optimiser"])
+                self.random.bit_generator.state = json.loads(state["random"])
+                self.step = state["step"]
 
     @property
     def steps(self) -> int:
@@ -187,32 +159,36 @@ class _Training:
                 self.step += 1
                 ends = self.step % config.steps == 0
                 gain = self._held_out() if ends else math.nan
-                row = dict(zip(COLUMNS[:-1], (self.step, number, *figures, gain), strict=True))
-                row["seconds"] = self._seconds()
+                row: dict[str, Any] = dict(zip(COLUMNS[1:-1], (number, *figures, gain), strict=True))
                 last = ends or self.step % config.save_every == 0
-                if last or self.step % 25 == 0:
-                    self.rows.append([f"{v:.6g}" if isinstance(v, float) else str(v) for v in row.values()])
+                if last or self.step % LOGGED == 0:
+                    row = self.folder.log(self.step, row)
                 if last:
                     self._save()
                 if self.on_step is not None:
                     self.on_step(self.step, self.steps, row)
 
-    def _seconds(self) -> float:
-        return self.before_s + time.perf_counter() - self.began
+    def _save(self) -> None:
+        state = {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "random": json.dumps(self.random.bit_generator.state),
+        }
+        self.folder.save(self.step, state)
 
     # --- playing --------------------------------------------------------------------------------------------------
 
     def _lessons(self, number: int) -> tuple[Tensor, ...]:
         """Return the lessons of a round, padded to the same number of servers; those that are there are read."""
         config = self.config
-        policy = self.directory / f"round-{number}.npz"
+        policy = self.folder.path / f"round-{number}.npz"
         if number and not policy.exists():
             save_weights(policy, self.network.weights())
         weights = load_weights(policy) if number else None
         found: list[Lesson] = []
         for count in range(config.scenarios):
             at = number * config.scenarios + count
-            path = self.directory / "lessons" / f"{at}.npz"
+            path = self.lessons / f"{at}.npz"
             if path.exists():
                 with np.load(path) as stored:
                     found.append(Lesson(*(stored[name] for name in Lesson._fields)))
@@ -220,9 +196,7 @@ class _Training:
                 scenario = draw(config.first_scenario + at, config.slots, config.users)
                 made, _ = lesson(scenario, weights, last=config.last, part=config.part, seed=at)
                 made = made._replace(shown=made.shown.astype(np.float16))
-                draft = path.with_name(path.name + ".part.npz")
-                np.savez(draft, **made._asdict())
-                draft.replace(path)
+                write_arrays(path, made._asdict())
                 found.append(made)
             if self.on_step is not None:
                 self.on_step(self.step, self.steps, {"round": float(number), "played": float(count + 1)})
@@ -267,34 +241,6 @@ class _Training:
         self.optimiser.step()
         explained = 1.0 - (scale * wrong**2).sum().item() / max((scale * whole**2).sum().item(), 1e-12)
         return square.item(), explained, rate
-
-    # --- keeping --------------------------------------------------------------------------------------------------
-
-    def _save(self) -> None:
-        with (self.directory / "log.csv").open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([COLUMNS, *self.rows])
-        state = {
-            "config": self.config.model_dump_json(),
-            "step": self.step,
-            "seconds": self._seconds(),
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "random": json.dumps(self.random.bit_generator.state),
-            "rows": self.rows,
-        }
-        save_checkpoint(state, self.directory / CHECKPOINT)
-
-    def load(self) -> None:
-        """Take over where the checkpoint left off."""
-        path = self.directory / CHECKPOINT
-        stored = load_checkpoint(path)
-        with restoring(path):
-            if stored["config"] != self.config.model_dump_json():
-                raise InputError("is of another configuration", where=str(path), mend="resume with the same one")
-            self.network.load_state_dict(stored["network"])
-            self.optimiser.load_state_dict(stored["optimiser"])
-            self.random.bit_generator.state = json.loads(stored["random"])
-            self.step, self.before_s, self.rows = stored["step"], stored["seconds"], stored["rows"]
 
 
 def _padded(lessons: list[Lesson], hindsight: float) -> tuple[Tensor, ...]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from solvers.policies.slot_search import slot_arrays
+from solvers.policies.slot_search import columns_of, slot_arrays
 from solvers.policy_online.futures import (
     AHEAD,
     FITTED,
@@ -85,14 +85,17 @@ class View(NamedTuple):
     """What is seen of a slot.
 
     arrays and servers are those of `solvers.policies.slot_search.slot_arrays`; column, shape (n,), is the column of the
-    server that the twin is on, -1 for none; unit, shape (n,), the user's utility on its best server at its mean rate,
-    in which values are counted; value, shape (n, S), what each server is worth after this slot by the fitted future,
-    less that of the best; shown, shape (n, S, `FEATURES`).
+    server that the twin is on, -1 for none; between, shape (S, S), is the wire from server to server, m; away, shape
+    (n, S), the time that moving to each takes, s; unit, shape (n,), the user's utility on its best server at its mean
+    rate, in which values are counted; value, shape (n, S), what each server is worth after this slot by the fitted
+    future, less that of the best; shown, shape (n, S, `FEATURES`).
     """
 
     arrays: Arrays
     servers: IntArray
     column: IntArray
+    between: FloatArray
+    away: FloatArray
     unit: FloatArray
     value: FloatArray
     shown: Floats32
@@ -106,9 +109,7 @@ def look(observation: Observation) -> View:
 def look_back(past: Past, problem: Migration) -> View:
     """Return the view that there was of the slot of a past, from its P2."""
     arrays, servers = slot_arrays(problem)
-    column = np.full(problem.n_stations, -1, dtype=np.int64)
-    column[servers] = np.arange(servers.size)
-    before = np.where(problem.previous >= 0, column[np.maximum(problem.previous, 0)], -1)
+    before = columns_of(problem.previous, servers, problem.n_stations)
     return _viewed(past.users(past.slot), problem, past, arrays, servers, before)
 
 
@@ -240,7 +241,7 @@ def _viewed(
     show((speed < 0.1 * motion.pace).astype(np.float64))
     np.nan_to_num(shown, copy=False, nan=0.0, posinf=LARGEST, neginf=-LARGEST)
     np.clip(shown, -LARGEST, LARGEST, out=shown)
-    return View(arrays, servers, before, unit, value[FITTED], shown)
+    return View(arrays, servers, before, between, away, unit, value[FITTED], shown)
 
 
 def _chances(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from dtopt.errors import InputError
+from dtopt.arrays import choice
 from dtopt.simulation.policy import Decision
 from solvers.policies.repair import feasible_near
 from solvers.policies.simple import choose
 from solvers.policies.slot_search import compile_search, search_arrays
 from solvers.policy_online.view import View, look, look_back
-from solvers.transfer.learner import Learner, Options, seen, state_of
+from solvers.transfer.learner import Learner, Options, state_of
 from solvers.transfer.source import SHIPPED, load_source
 
 if TYPE_CHECKING:
@@ -60,9 +60,7 @@ class DrlTransfer(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.selection not in get_args(Selection):
-            mend = f"one of {', '.join(get_args(Selection))}"
-            raise InputError(f"unknown value {self.selection!r}", where="selection", mend=mend)
+        choice(self.selection, "selection", Selection)
         self._model()
         compile_search()
 
@@ -101,9 +99,7 @@ class DrlTransfer(Options):
         return learner
 
     def _learn(self, learner: Learner, users: IntArray, problem: Migration, view: View, association: IntArray) -> None:
-        between = problem.network.station_distance(view.servers[:, None], view.servers[None, :])
-        learner.experience(seen(users, view, problem.move_seconds_per_m, between))
-        learner.migrate(users, np.searchsorted(view.servers, association))
+        learner.follow(users, problem, view, association)
         if self.trains:
             learner.train()
 

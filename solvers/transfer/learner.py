@@ -6,12 +6,11 @@ The paper leaves much open; what is done here, and what else an option has, is t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from dtopt.arrays import int_array, number
-from dtopt.errors import InputError
+from dtopt.arrays import choice, int_array, number
 from solvers.policy_online.view import PAIR_FEATURES, USER_FEATURES
 from solvers.transfer.models import adam, gradient, parameters, random_models, valued
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dtopt.arrays import FloatArray, IntArray
+    from dtopt.problem import Migration
     from solvers.policy_online.view import View
 
     Bools = NDArray[np.bool_]
@@ -103,10 +103,8 @@ class Options:
         number(self.discount, "discount", minimum=0.0, maximum=1.0)
         number(self.learning_rate, "learning_rate", minimum=0.0, exclusive=True)
         number(self.rho, "rho", minimum=0.0, maximum=1.0)
-        for name, kinds in (("weights", Trajectory), ("mixing", Mixing)):
-            if getattr(self, name) not in get_args(kinds):
-                mend = f"one of {', '.join(get_args(kinds))}"
-                raise InputError(f"unknown value {getattr(self, name)!r}", where=name, mend=mend)
+        choice(self.weights, "weights", Trajectory)
+        choice(self.mixing, "mixing", Mixing)
 
     @property
     def parameters(self) -> int:
@@ -142,16 +140,15 @@ def state_of(view: View) -> FloatArray:
     return np.ascontiguousarray(view.shown[..., _COLUMNS], dtype=np.float64)
 
 
-def seen(users: IntArray, view: View, move: FloatArray, between: FloatArray) -> Slot:
-    """Return what a slot tells, from its view."""
+def seen(users: IntArray, view: View, move: FloatArray) -> Slot:
+    """Return what a slot tells, from its view and the seconds that moving each twin takes for a metre."""
     u = view.arrays
     old = view.column >= 0
-    away = np.where(old[:, None], move[:, None] * between[np.maximum(view.column, 0)], 0.0)
     there = np.bincount(view.column[old], weights=u.size[old], minlength=u.part.size) * u.part
     here = np.arange(u.part.size) == view.column[:, None]
     level = there + np.where(here, 0.0, u.size[:, None] * u.part)
-    left = np.where(np.isfinite(u.slack), u.slack + away - u.growth[:, None] * u.rate * level, -np.inf)
-    return Slot(users, state_of(view), left, move, between, view.unit, u.beta, u.penalty)
+    left = np.where(np.isfinite(u.slack), u.slack + view.away - u.growth[:, None] * u.rate * level, -np.inf)
+    return Slot(users, state_of(view), left, move, view.between, view.unit, u.beta, u.penalty)
 
 
 class Learner:
@@ -204,6 +201,11 @@ class Learner:
         return valued(self.model[users], state, self.options.hidden)
 
     # --- what a slot brings ---------------------------------------------------------------------------------------
+
+    def follow(self, users: IntArray, problem: Migration, view: View, association: IntArray) -> None:
+        """Take in a slot and what was decided in it: its experience is kept, and models go with their twins."""
+        self.experience(seen(users, view, problem.move_seconds_per_m))
+        self.migrate(users, np.searchsorted(view.servers, association))
 
     def experience(self, now: Slot) -> None:
         """Keep what this slot says of the one before, at the servers that the twins are on."""

@@ -58,6 +58,17 @@ def test_a_disk_that_is_full_leaves_no_half_file(tmp_path, instance):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "tiny.json"]
 
 
+def test_a_reader_who_leaves_early_loses_no_file(tmp_path, instance):
+    page, table = tmp_path / "report.html", tmp_path / "report.csv"
+    arguments = [*RUN, "compare", instance, "-s", "greedy", "--html", page, "--csv", table]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        run.stdout.close()  # as `| head -0` does
+        assert b"Traceback" not in run.stderr.read()
+        assert run.wait() == 0
+    assert page.exists()
+    assert table.exists()
+
+
 def test_a_read_only_folder_is_told_before_the_work(dtopt, instance, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     for arguments in (

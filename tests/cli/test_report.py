@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pandas as pd
@@ -79,6 +81,17 @@ def test_files_of_two_machines_make_one_report(dtopt, files, tmp_path):
     assert "Machine one" in text
     assert "Machine two" in text
     assert "There is no map" not in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_a_reader_who_leaves_early_loses_no_file(files, tmp_path):
+    written = ["-o", tmp_path / "one.md", "-o", tmp_path / "runs.csv"]
+    arguments = [sys.executable, "-m", "dtopt", "report", files[1], *written, "--no-check"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        run.stdout.close()  # as `| head -0` does
+        assert b"Traceback" not in run.stderr.read()
+        assert run.wait() == 0
+    assert (tmp_path / "one.md").exists()
+    assert (tmp_path / "runs.csv").exists()
 
 
 def test_damaged_and_rejected_rows_are_named_and_left_out(dtopt, files, tmp_path):

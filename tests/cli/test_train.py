@@ -24,12 +24,25 @@ def test_a_run_ends_and_is_not_begun_twice(dtopt, tmp_path, small):
     assert json.loads((folder / "config.json").read_text())["seed"] == 5
     code, _, err = dtopt("train", "maddpg", "-o", folder)
     assert code == 2
-    assert "holds a training run (--resume goes on with it, -o takes another)" in err
+    assert "there is a run already (go on with --resume, or name another folder by -o)" in err
     assert dtopt("train", "maddpg", "-o", folder, "--resume")[0] == 0
     code, _, err = dtopt("train", "maddpg", "-o", folder, "--resume", "--seed", 6)
     assert code == 2
     assert "is of another configuration" in err
     assert json.loads((folder / "config.json").read_text())["seed"] == 5
+
+
+def test_a_run_cut_before_its_first_checkpoint_is_not_lost_either(dtopt, tmp_path):
+    folder = tmp_path / "run"
+    (folder / "samples").mkdir(parents=True)
+    (folder / "config.json").write_text('{"seed": 5}')
+    code, _, err = dtopt("train", "drl-transfer", "-o", folder, "--seed", 6)
+    assert code == 2
+    assert "there is a run already" in err
+    code, _, err = dtopt("train", "drl-transfer", "-o", folder, "--resume", "--seed", 6)
+    assert code == 2
+    assert "config.json: is of another configuration" in err
+    assert (folder / "config.json").read_text() == '{"seed": 5}'
 
 
 @pytest.mark.parametrize(
@@ -45,7 +58,7 @@ def test_a_run_ends_and_is_not_begun_twice(dtopt, tmp_path, small):
         (["maddpg", "--seed", "-1"], "seed: input should be greater than or equal to 0"),
         (["maddpg", "--set", "preset=nowhere"], "unknown preset 'nowhere'"),
         (["maddpg", "--config", "none.toml"], "none.toml: No such file or directory"),
-        (["maddpg", "--resume"], "holds no training run"),
+        (["maddpg", "--resume"], "there is no run to go on with"),
     ],
 )
 def test_wrong_use_is_one_line(dtopt, tmp_path, monkeypatch, arguments, line):

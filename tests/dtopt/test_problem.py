@@ -61,7 +61,7 @@ def network(**changes):
         (lambda: network(bandwidth_hz=0), r"radio\.bandwidth_hz: must be > 0"),
         (lambda: network(wired_passes=3), r"backhaul\.wired_passes: must be 1 or 2"),
         (lambda: network(stations=stations(position_m=None), backhaul_s_per_bit_m=1e-11), "needs the stations' places"),
-        (lambda: Propagation("okumura"), r"channel\.path_loss: unknown model 'okumura' \(one of simple, uma"),
+        (lambda: Propagation("okumura"), r"channel\.path_loss: unknown value 'okumura' \(one of simple, uma"),
         (lambda: Placement(network(), sharing="none"), "sharing: unknown value 'none'"),
         (lambda: Placement(network(), sharing="fixed"), "demand_hz: goes with fixed sharing"),
         (lambda: Placement(network(), demand_hz=np.ones(3)), "demand_hz: goes with fixed sharing"),

@@ -115,7 +115,7 @@ def put(where: str, field: str, value: Any) -> Callable[[dict[str, Any], dict[st
         (put("header.radio", "kind", "recorded"), 'does not belong to a radio of kind "recorded"'),
         (put("header.radio", "models", None), "radio.models: is missing"),
         (put("header.radio", "candidates", 0), "radio.candidates: must be >= 1"),
-        (put("header.radio.models.1", "path_loss", "hata"), "radio.models[1].path_loss: unknown model 'hata'"),
+        (put("header.radio.models.1", "path_loss", "hata"), "radio.models[1].path_loss: unknown value 'hata'"),
         (put("header.radio.models.0", "seed", None), "radio.models[0].seed: is missing"),
         (
             put("header.base", "kind", "placement"),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from reports.results import MACHINE_COLUMNS, REJECTED_COLUMNS, Instance, Results, runs_frame
+from reports.results import REJECTED_COLUMNS, Instance, Results, runs_frame
+from reports.store import MACHINE_COLUMNS
 
 if TYPE_CHECKING:
     from dtopt.problem import Problem

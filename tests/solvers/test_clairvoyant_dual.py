@@ -10,7 +10,7 @@ import pytest
 
 from dtopt.testing.tiny import SHARINGS
 from solvers.clairvoyant import clairvoyant_bound, judge, reference
-from solvers.clairvoyant.expanded import expand
+from solvers.clairvoyant.expansion import expand
 from solvers.clairvoyant.paths import PathSearch
 from solvers.clairvoyant.search import Search
 from solvers.clairvoyant.start import start

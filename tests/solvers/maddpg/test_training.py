@@ -96,12 +96,21 @@ def test_printed_is_the_plainest_reading_but_for_what_is_set():
     assert settings.gamma == 0.7
 
 
+def test_agents_trained_as_printed_are_loaded_as_such(tmp_path):
+    config = Config(**SMALL, printed=True)
+    trained = train(config, tmp_path)
+    assert load(tmp_path).settings == trained.settings == config.settings()
+
+
 def test_only_a_checkpoint_of_the_same_configuration_is_taken(tmp_path):
-    with pytest.raises(InputError, match="there is no checkpoint"):
+    with pytest.raises(InputError, match="there is no run to go on with"):
         train(Config(**SMALL), tmp_path, resume=True)
     (tmp_path / CHECKPOINT).write_bytes(b"nothing of the kind")
     with pytest.raises(InputError, match="is no checkpoint"):
         train(Config(**SMALL), tmp_path, resume=True)
+    with pytest.raises(InputError, match="there is a run already"):
+        train(Config(**SMALL), tmp_path)
+    (tmp_path / CHECKPOINT).unlink()
     train(Config(**SMALL), tmp_path)
     with pytest.raises(InputError, match="is of another configuration"):
         train(Config(**SMALL, seed=1), tmp_path, resume=True)

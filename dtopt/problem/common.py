@@ -1,0 +1,205 @@
+"""What P1 and P2 share: `Problem`, the association problem that solvers of both see."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from dtopt.arrays import BoolArray, FloatArray, IntArray, choice, float_array, number
+from dtopt.errors import InputError
+from dtopt.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from dtopt.network import Network
+
+__all__ = ["DeadlineMode", "Problem", "Sharing"]
+
+Sharing = Literal["optimal", "equal", "fixed"]
+DeadlineMode = Literal["hard", "soft"]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem(ABC):
+    """What P1 and P2 share: each user's twin goes to one server, and servers share their CPU among their twins.
+
+    Parameters
+    ----------
+    network : Network
+    sharing : Sharing
+        How CPU shares f_ik follow from the association: ``optimal``, ``equal`` or ``fixed``.
+    demand_hz : array_like, shape (N,) or (N, M), optional
+        With ``fixed`` sharing: the CPU that each twin (or each pair) takes, cycles/s.
+    deadline : DeadlineMode
+        ``hard``: a missed deadline makes a solution infeasible. ``soft``: it costs `deadline_penalty` for each second.
+    deadline_penalty : float
+        Price of one second of lateness of one user, in seconds of latency (P1) or units of utility (P2).
+    name : str
+        For people; not part of the content.
+
+    Raises
+    ------
+    InputError
+        On wrong values or shapes.
+    """
+
+    network: Network
+    sharing: Sharing = "optimal"
+    demand_hz: FloatArray | None = None
+    deadline: DeadlineMode = "hard"
+    deadline_penalty: float = 10.0
+    name: str = ""
+
+    #: "placement" or "migration".
+    kind: ClassVar[str]
+    #: Whether a larger objective is better.
+    maximise: ClassVar[bool]
+
+    def __post_init__(self) -> None:
+        choice(self.sharing, "sharing", Sharing)
+        choice(self.deadline, "deadline", DeadlineMode)
+        self._set("deadline_penalty", number(self.deadline_penalty, "deadline_penalty", minimum=0.0))
+        if (self.demand_hz is not None) != (self.sharing == "fixed"):
+            raise InputError(
+                "goes with fixed sharing and only with it",
+                where="demand_hz",
+                mend='give both or neither of demand_hz and sharing "fixed"',
+            )
+        if self.demand_hz is not None:
+            demand = np.asarray(self.demand_hz)
+            shape = (self.n_users, self.n_stations) if demand.ndim == 2 else (self.n_users,)
+            self._set("demand_hz", float_array(demand, "demand_hz", shape=shape, minimum=0.0, exclusive=True))
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _repr_html_(self) -> str:
+        from dtopt.notebook import problem_html
+
+        return problem_html(self)
+
+    # --- sizes and data -------------------------------------------------------------------------------------------
+
+    @property
+    def n_users(self) -> int:
+        """N."""
+        return self.network.users.count
+
+    @property
+    def n_stations(self) -> int:
+        """M."""
+        return self.network.stations.count
+
+    @property
+    def deadlines_bind(self) -> bool:
+        """Whether deadlines restrict the solutions: they are hard and at least one is finite."""
+        return self.deadline == "hard" and bool(np.isfinite(self.network.users.deadline_s).any())
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of all that defines the problem; names and labels are left out."""
+        return fingerprint(self)
+
+    @property
+    @abstractmethod
+    def load_bits(self) -> FloatArray:
+        """w_i, bits whose processing time counts in the user's latency, shape (N,)."""
+
+    @property
+    @abstractmethod
+    def deadline_bits(self) -> FloatArray:
+        """Bits whose processing time counts against the deadline, shape (N,)."""
+
+    @abstractmethod
+    def transfer_latency(self, users: IntArray, servers: IntArray) -> FloatArray:
+        """Return the latency of pairs before computing: wireless, wired and moving the twin, weighted, s.
+
+        `users` and `servers` broadcast to one shape.
+        """
+
+    @abstractmethod
+    def deadline_transfer_latency(self, users: IntArray, servers: IntArray) -> FloatArray:
+        """Return the part of the latency before computing that counts against the deadline, s."""
+
+    @cached_property
+    def load_cycles(self) -> FloatArray:
+        """κ w_i, cycles, shape (N,)."""
+        return self.network.cycles_per_bit * self.load_bits
+
+    @cached_property
+    def deadline_cycles(self) -> FloatArray:
+        """κ times `deadline_bits`, cycles, shape (N,)."""
+        return self.network.cycles_per_bit * self.deadline_bits
+
+    @cached_property
+    def root_load(self) -> FloatArray:
+        """s_i = √(κ w_i), the user's weight in the optimal sharing of a CPU, shape (N,)."""
+        return np.sqrt(self.load_cycles)
+
+    @property
+    @abstractmethod
+    def server_allowed(self) -> BoolArray:
+        """Which stations may act as servers, shape (M,)."""
+
+    @property
+    @abstractmethod
+    def max_open(self) -> int:
+        """The largest number of servers that may be open."""
+
+    # --- pairs ----------------------------------------------------------------------------------------------------
+
+    def demand(self, users: IntArray, servers: IntArray) -> FloatArray:
+        """Return the CPU that pairs take under ``fixed`` sharing, cycles/s."""
+        assert self.demand_hz is not None  # noqa: S101 - checked at construction
+        if self.demand_hz.ndim == 2:
+            return np.asarray(self.demand_hz[users, servers])
+        return np.broadcast_to(self.demand_hz[users], np.broadcast_shapes(users.shape, servers.shape))
+
+    def compute_floor(self, users: IntArray, servers: IntArray) -> FloatArray:
+        """Return the least CPU with which pairs meet a hard deadline, cycles/s; infinite where none does.
+
+        κ D_i / (τ_i − com_ik(D_i)), from (15); 0 where deadlines are soft or absent.
+        """
+        shape = np.broadcast_shapes(users.shape, servers.shape)
+        if not self.deadlines_bind:
+            return np.zeros(shape)
+        # Half the evaluator's tolerance, so that a deadline just met counts as met in spite of rounding.
+        deadline = self.network.users.deadline_s[users] * (1.0 + 5e-10)
+        slack = deadline - self.deadline_transfer_latency(users, servers)
+        cycles = np.broadcast_to(self.deadline_cycles[users], shape)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # With nothing to compute the deadline is met or not by the transfer alone.
+            return np.where(slack > 0, cycles / slack, np.where((slack == 0) & (cycles == 0), 0.0, np.inf))
+
+    def pair_allowed(self, users: IntArray, servers: IntArray) -> BoolArray:
+        """Return whether each pair could be part of a feasible solution were the user alone on the server."""
+        stations = self.network.stations
+        ok = self.server_allowed[servers] & (stations.capacity[servers] > 0)
+        ok = ok & np.isfinite(self.transfer_latency(users, servers))
+        floor = self.compute_floor(users, servers)
+        if self.sharing == "fixed":
+            demand = self.demand(users, servers)
+            return np.asarray(ok & (floor <= demand) & (demand <= stations.cpu_hz[servers]))
+        return np.asarray(ok & (floor <= stations.cpu_hz[servers]))
+
+    @cached_property
+    def _grid(self) -> tuple[IntArray, IntArray]:
+        return np.arange(self.n_users)[:, None], np.arange(self.n_stations)[None, :]
+
+    @cached_property
+    def transfer_matrix(self) -> FloatArray:
+        """`transfer_latency` of all pairs, shape (N, M). For instances that are not large."""
+        return self.transfer_latency(*self._grid)
+
+    @cached_property
+    def floor_matrix(self) -> FloatArray:
+        """`compute_floor` of all pairs, shape (N, M). For instances that are not large."""
+        return self.compute_floor(*self._grid)
+
+    @cached_property
+    def allowed_matrix(self) -> BoolArray:
+        """`pair_allowed` of all pairs, shape (N, M). For instances that are not large."""
+        return self.pair_allowed(*self._grid)
