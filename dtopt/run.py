@@ -8,7 +8,7 @@ A solver opens a run, offers it solutions and bounds, asks it whether to stop, a
     return run.result()
 
 Every solution offered goes through the evaluator; only feasible ones can become the incumbent. Leaving the block
-by Ctrl-C keeps the best so far.
+by Ctrl-C, or where memory is at its end, keeps the best so far.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import platform
 import time
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dtopt.arrays import IntArray
     from dtopt.problem import Problem
 
-__all__ = ["OPTIMALITY_GAP", "Run", "Stopped", "versions"]
+__all__ = ["OPTIMALITY_GAP", "Listener", "Run", "Stopped", "listen", "out_of_memory", "pass_on", "versions"]
 
 #: A relative gap at or below this counts as proven optimal.
 OPTIMALITY_GAP = 1e-6
@@ -44,6 +44,25 @@ OPTIMALITY_GAP = 1e-6
 
 class Stopped(Exception):  # noqa: N818 - a signal, not an error
     """Raised by `Run.check` to leave the `with` block when the stopping criterion is met."""
+
+
+class Listener(Protocol):
+    """Hears of all runs of this process; see `listen`."""
+
+    def began(self, run: Run) -> None:
+        """Hear that a run has started its clock."""
+
+    def bounded(self, run: Run) -> None:
+        """Hear that a run has a better bound."""
+
+
+_listener: Listener | None = None
+
+
+def listen(listener: Listener | None) -> None:
+    """Let one listener hear of all runs of this process from now on, or none."""
+    global _listener
+    _listener = listener
 
 
 class Run:
@@ -93,6 +112,8 @@ class Run:
         self._started = time.perf_counter()
         self._cpu_started = time.process_time()
         self._ended: tuple[float, float] | None = None
+        if _listener is not None:
+            _listener.began(self)
 
     # --- the block ------------------------------------------------------------------------------------------------
 
@@ -108,6 +129,11 @@ class Run:
             self.check_feasibility()
         if isinstance(error, KeyboardInterrupt):
             self._status, self._message = Status.INTERRUPTED, "interrupted; the best solution so far is kept"
+            return True
+        if error is not None and out_of_memory(error):
+            self._status, self._message = Status.MEMORY_LIMIT, "out of memory"
+            if self.solution is not None:
+                self._message += "; the best solution so far is kept"
             return True
         return isinstance(error, Stopped)
 
@@ -163,6 +189,8 @@ class Run:
             self.bound is None or (bound < self.bound if self.problem.maximise else bound > self.bound)
         ):
             self.bound = float(bound)
+            if _listener is not None:
+                _listener.bounded(self)
 
     def infeasible(self, message: str) -> None:
         """Record that the problem is proven to have no feasible solution, and why."""
@@ -252,6 +280,25 @@ class Run:
             return True
         best = self.evaluation.objective
         return objective > best if self.problem.maximise else objective < best
+
+
+def pass_on(inner: Result) -> None:
+    """End the outer run as well where an interrupt, or the end of the memory, has ended one inside it.
+
+    The run inside has taken it for its own.
+    """
+    if inner.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
+    if inner.status is Status.MEMORY_LIMIT:
+        raise MemoryError
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that there is no more memory; not all libraries raise MemoryError."""
+    if isinstance(error, MemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and ("bad_alloc" in text or "can't allocate memory" in text)
 
 
 def versions(*libraries: str) -> dict[str, str]:
