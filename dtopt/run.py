@@ -27,7 +27,7 @@ from dtopt.evaluation import Evaluation, evaluate
 from dtopt.feasibility import obvious_conflict
 from dtopt.result import Incumbent, Result, Status, relative_gap
 from dtopt.solution import Solution
-from dtopt.stop import Progress, StoppingCriterion, stopping
+from dtopt.stop import UNDER_WAY, Progress, StoppingCriterion, stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,6 +40,8 @@ __all__ = ["OPTIMALITY_GAP", "Listener", "Run", "Stopped", "listen", "out_of_mem
 
 #: A relative gap at or below this counts as proven optimal.
 OPTIMALITY_GAP = 1e-6
+#: Where no solution is found when the time is over, this part of it may go into telling why there is none.
+WHY_PART = 0.05
 
 
 class Stopped(Exception):  # noqa: N818 - a signal, not an error
@@ -118,12 +120,14 @@ class Run:
     # --- the block ------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Run:
+        self._outside = UNDER_WAY.set(self)
         self._look_for_conflict(structural=False)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
+        UNDER_WAY.reset(self._outside)
         self._ended = (time.perf_counter() - self._started, time.process_time() - self._cpu_started)
         if error is None or isinstance(error, Stopped):
             self.check_feasibility()
@@ -206,7 +210,9 @@ class Run:
         return self.settled
 
     def _look_for_conflict(self, *, structural: bool) -> None:
-        conflict = obvious_conflict(self.problem, structural=structural)
+        # To tell the conflict well may take a little of the time even where that is over.
+        seconds = max(self.seconds_left, WHY_PART * self.elapsed_s)
+        conflict = obvious_conflict(self.problem, structural=structural, seconds=seconds)
         if conflict:
             self.infeasible(conflict)
 

@@ -119,7 +119,7 @@ def _search(run: Run, problem: Problem) -> None:
     if not isinstance(problem, Placement):
         _hand_over(run, greedy.solve)
         if not run.settled:
-            run.offer_bound(dual_bound(problem))
+            run.offer_bound(dual_bound(problem, run.should_stop))
         return
     if pairs > CLOSED_PAIRS:
         _bound_first(run, problem)

@@ -255,6 +255,12 @@ class _Watched:
         return self._kept(Status.TIME_LIMIT, message)
 
     def _dead(self) -> Result:
+        # Its pipe is at its end a little before it is itself.
+        until = time.monotonic() + GRACE_S
+        while time.monotonic() < until and not os.waitid(
+            os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT
+        ):
+            time.sleep(LOOK_S / 10)
         self._end()
         if self.interrupted:
             return self._kept(Status.INTERRUPTED, "interrupted")

@@ -46,7 +46,7 @@ class _Teller:
         """Start the clock at the first run; those inside it have clocks of their own."""
         if not self._begun:
             self._begun = True
-            self.say("clock", time.monotonic(), time.process_time())
+            self.say("clock", time.monotonic() - run.elapsed_s, time.process_time())
 
     def bounded(self, run: Run) -> None:
         """Tell a bound on the problem itself; one on a part of it says nothing."""

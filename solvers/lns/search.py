@@ -66,7 +66,9 @@ class LargeNeighbourhoodSearch:
         self.run, self.problem = run, problem
         self.dual = PriceDual.of(problem)
         self.arrays = SearchArrays.of(problem, self.dual)
+        run.check()
         self.lists = lists_of(problem)
+        run.check()
         self.random = np.random.default_rng(run.seed)
         self.step = cost_step(self.dual)
         self.grains = whole_demands(problem) if problem.sharing == "fixed" else None

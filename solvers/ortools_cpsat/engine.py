@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -31,6 +32,8 @@ Verdict = Literal["optimal", "infeasible", "stopped"]
 POLL_S = 0.02
 #: Time beyond the limit after which CP-SAT stops by itself, s.
 SPARE_S = 1.0
+#: How long it may take to end once it is told to: at least so much, s, or this part of the time so far.
+GRACE_S, GRACE_PART = 0.3, 0.05
 
 
 class _Listener(cp_model.CpSolverSolutionCallback):
@@ -123,8 +126,10 @@ def search(
                 continue
     finally:
         left.set()
-        # Asked again and again, since a solver that has not begun yet does not hear it.
-        while thread.is_alive():
+        # Asked again and again, since a solver that has not begun yet does not hear it; in presolve it may not hear it
+        # for long, and is left behind then.
+        until = time.perf_counter() + max(GRACE_S, GRACE_PART * run.elapsed_s)
+        while thread.is_alive() and time.perf_counter() < until:
             solver.stop_search()
             thread.join(POLL_S)
     if failed:
