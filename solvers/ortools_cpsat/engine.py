@@ -6,6 +6,7 @@ stopping criterion is asked at short intervals; CP-SAT itself would look at none
 
 from __future__ import annotations
 
+import atexit
 import math
 import queue
 import threading
@@ -34,6 +35,8 @@ POLL_S = 0.02
 SPARE_S = 1.0
 #: How long it may take to end once it is told to: at least so much, s, or this part of the time so far.
 GRACE_S, GRACE_PART = 0.3, 0.05
+#: How long the end of the process waits for it, s.
+LONGEST_S = 60.0
 
 
 class _Listener(cp_model.CpSolverSolutionCallback):
@@ -52,6 +55,14 @@ class _Listener(cp_model.CpSolverSolutionCallback):
             if self.boolean_value(variable):
                 association[i] = k
         self._found.put(association)
+
+
+def _wait_for(solver: cp_model.CpSolver, thread: threading.Thread) -> None:
+    """Wait for a search that was left behind: the process would be aborted, were it to end before that."""
+    until = time.perf_counter() + LONGEST_S
+    while thread.is_alive() and time.perf_counter() < until:
+        solver.stop_search()
+        thread.join(POLL_S)
 
 
 def search(
@@ -132,6 +143,8 @@ def search(
         while thread.is_alive() and time.perf_counter() < until:
             solver.stop_search()
             thread.join(POLL_S)
+        if thread.is_alive():
+            atexit.register(_wait_for, solver, thread)
     if failed:
         raise failed[0]
     while not found.empty():
