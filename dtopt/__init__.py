@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dtopt.arrays import UNLIMITED
     from dtopt.bounds import dual_bound
     from dtopt.channel import CandidateGains, GainMatrix, ModelledChannel
-    from dtopt.errors import DtoptError, InputError, UnknownSolverError, UnsupportedProblemError
+    from dtopt.errors import DtoptError, InputError, SolverDiedError, UnknownSolverError, UnsupportedProblemError
     from dtopt.evaluation import Evaluation, Violation, evaluate
     from dtopt.generators import generate, generate_scenario
     from dtopt.io import read, read_solution, write, write_solution
@@ -60,6 +60,7 @@ _HOME = {
     "Scenario": "scenario",
     "Solution": "solution",
     "Solver": "registry",
+    "SolverDiedError": "errors",
     "Status": "result",
     "Trajectory": "simulation",
     "UnknownSolverError": "errors",

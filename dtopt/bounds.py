@@ -48,7 +48,7 @@ def dual_bound(problem: Problem, stop: Callable[[], bool] | None = None) -> floa
     ----------
     problem : Placement or Migration
     stop : callable, optional
-        Asked now and then for a large P1: once it says so, the bound is the best so far.
+        Asked now and then for a large problem: once it says so, the bound is the best so far.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def dual_bound(problem: Problem, stop: Callable[[], bool] | None = None) -> floa
         minus) infinity where a user has no server at all.
     """
     if isinstance(problem, Migration):
-        bound = _utility_dual(problem)
+        bound = _utility_dual(problem, stop)
         return bound + SLACK * abs(bound)
     assert isinstance(problem, Placement)  # noqa: S101 - the two problems there are
     if problem.n_users * problem.n_stations > DENSE_PAIRS:
@@ -80,18 +80,19 @@ def proven(value: float, problem: Placement) -> float:
     return bound - SLACK * abs(bound)
 
 
-def _utility_dual(problem: Migration) -> float:
+def _utility_dual(problem: Migration, stop: Callable[[], bool] | None) -> float:
     """Return the bound of P2: the utility dual, and every user alone where that would take too much."""
     alone = _utility_alone(problem)
-    if problem.n_users * problem.n_stations > UTILITY_PAIRS or not math.isfinite(alone):
+    stopped = stop is not None and stop()
+    if problem.n_users * problem.n_stations > UTILITY_PAIRS or not math.isfinite(alone) or stopped:
         return alone
     dual = UtilityDual.of(ServerUtility.of(problem))
     compiled = problem.n_users * problem.n_stations >= COMPILED_PAIRS
     if problem.n_users * problem.n_stations > SPLIT_PAIRS:
-        value, _ = dual.ascend(temperatures=WARM, compiled=compiled)
+        value, _ = dual.ascend(temperatures=WARM, compiled=compiled, stop=stop)
     else:
-        value, prices = dual.ascend(compiled=compiled)
-        value = min(value, dual.tighten(prices, ACCURACY, compiled=compiled)[0])
+        value, prices = dual.ascend(compiled=compiled, stop=stop)
+        value = min(value, dual.tighten(prices, ACCURACY, compiled=compiled, stop=stop)[0])
     return min(alone, value - (1.0 - problem.beta) * float(problem.energy_j.sum()))
 
 

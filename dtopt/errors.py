@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DtoptError", "InputError", "UnknownSolverError", "UnsupportedProblemError"]
+__all__ = ["DtoptError", "InputError", "SolverDiedError", "UnknownSolverError", "UnsupportedProblemError"]
 
 
 class DtoptError(Exception):
@@ -42,3 +42,7 @@ class UnknownSolverError(DtoptError, LookupError):
 
 class UnsupportedProblemError(DtoptError):
     """The solver cannot take this kind or size of problem; the message says which it takes."""
+
+
+class SolverDiedError(DtoptError, RuntimeError):
+    """The process of a guarded solver ended without a result and without an incumbent; the message says how."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -48,7 +50,7 @@ LONGEST_S = 1e6
 NAMED = 3
 
 
-def obvious_conflict(problem: Problem, *, structural: bool = True) -> str | None:
+def obvious_conflict(problem: Problem, *, structural: bool = True, seconds: float = math.inf) -> str | None:
     """Return one line on why the problem has no feasible solution, or None where these checks do not tell.
 
     They look, in this order, for users without coverage, too few places on the servers that may be open, users whose
@@ -60,6 +62,8 @@ def obvious_conflict(problem: Problem, *, structural: bool = True) -> str | None
     problem : Problem
     structural : bool
         Whether to make the last check, which takes milliseconds where the others take microseconds.
+    seconds : float
+        How long it may look for fewer users and kinds of constraint that conflict as well.
     """
     if problem.network.channel is not None:
         uncovered = np.flatnonzero(~(problem.network.access_rate_bps > 0))
@@ -84,22 +88,27 @@ def obvious_conflict(problem: Problem, *, structural: bool = True) -> str | None
             cause = "meet their deadlines" if problem.sharing == "optimal" else "run"
             return f"the twins need at least {needed:.4g} Hz of CPU to {cause}, the servers have {cpu:.4g} Hz"
     if structural and problem.n_users * problem.n_stations <= FLOW_PAIRS:
-        conflict = structural_conflict(problem)
+        conflict = structural_conflict(problem, seconds)
         return None if conflict is None else str(conflict)
     return None
 
 
-def structural_conflict(problem: Problem) -> Conflict | None:
+def structural_conflict(problem: Problem, seconds: float = math.inf) -> Conflict | None:
     """Return users that compete for too few servers, as `competing` proves; None where it does not.
 
-    For instances whose matrices of all pairs are not too large.
+    For instances whose matrices of all pairs are not too large. After so many seconds the conflict is returned as it
+    is, not irreducible.
     """
+    until = time.perf_counter() + seconds
     limits = Limits.of(problem)
     users = competing(limits)
     if not users.size:
         return None
     conclusive = users.size <= FEW
     for user in users.tolist() if conclusive else ():
+        if time.perf_counter() > until:
+            conclusive = False
+            break
         rest = users[users != user]
         answer, association = check_counts(limits.rows(rest))
         if answer == "infeasible":
@@ -109,6 +118,9 @@ def structural_conflict(problem: Problem) -> Conflict | None:
 
     def proven(fewer: Limits) -> bool:
         nonlocal conclusive
+        if time.perf_counter() > until:
+            conclusive = False
+            return False
         answer = check_counts(fewer)[0]
         conclusive &= answer != "unknown"
         return answer == "infeasible"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dtopt.halting import in_time
+
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.price_kernel import Columns
@@ -18,6 +20,8 @@ TEMPERATURES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 ITERATIONS = 200
 #: Past steps that the quasi-Newton ascent remembers.
 MEMORY = 20
+#: Ascents over at least so many pairs, which take tens of milliseconds and more, look at the clock.
+LONG_PAIRS = 10_000
 
 
 def even_price(root_load: FloatArray, cpu: FloatArray, worth: float) -> float:
@@ -80,13 +84,20 @@ def climb(
     enough: float = np.inf,
     iterations: int = ITERATIONS,
 ) -> tuple[float, FloatArray]:
-    """Return the best value and prices found from `prices` on; see `dtopt.price_kernel.ascend`."""
+    """Return the best value and prices found from `prices` on; see `dtopt.price_kernel.ascend`.
+
+    It ends early, with a value that is a bound too, where the time of the run that it is part of is over.
+    """
     # Numba takes longer to import than many a run, so it waits until it is needed.
     from dtopt import price_kernel
 
     scaled = start.typical * np.array(temperatures)
     limits = (start.bounded, start.fixed)
-    found: tuple[float, FloatArray] = price_kernel.ascend(
-        columns, state, prices, start.unit, *limits, scaled, iterations, MEMORY, enough
-    )
-    return found
+
+    def ascend(halt: BoolArray) -> tuple[float, FloatArray]:
+        found: tuple[float, FloatArray] = price_kernel.ascend(
+            columns, state, prices, start.unit, *limits, scaled, iterations, MEMORY, enough, halt
+        )
+        return found
+
+    return in_time(ascend, long=columns.user.size >= LONG_PAIRS)

@@ -236,7 +236,7 @@ def _direction(
     return direction
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def ascend(
     columns: Columns,
     state: IntArray,
@@ -248,6 +248,7 @@ def ascend(
     iterations: int,
     memory: int,
     enough: float,
+    halt: BoolArray,
 ) -> tuple[float, FloatArray]:
     """Return the best value over all temperatures and its prices, by projected quasi-Newton ascent (L-BFGS).
 
@@ -265,6 +266,8 @@ def ascend(
         Iterations at each temperature, and past steps remembered.
     enough : float
         No more temperatures once the value is above this.
+    halt : ndarray of bool, shape (1,)
+        Another thread may set it: the ascent then ends with what it has.
     """
     size = start.size
     best, best_prices = value(columns, state, start), start.copy()
@@ -275,12 +278,14 @@ def ascend(
     moves, every = np.ones(size), np.ones(size)
     steps, turns = np.zeros((memory, size)), np.zeros((memory, size))
     for temperature in temperatures:
-        if best >= enough:
+        if best >= enough or halt[0]:
             break
         stored, newest, stride = 0, -1, 1.0
         now = smoothed(columns, state, x * unit, temperature, raw, chosen)
         slope = raw * unit
         for _ in range(iterations):
+            if halt[0]:
+                break
             for j in range(size):
                 moves[j] = 0.0 if fixed[j] or (bounded[j] and x[j] <= 0.0 and slope[j] <= 0.0) else 1.0
             direction = _direction(slope, moves, steps, turns, stored, newest)

@@ -37,6 +37,8 @@ class Status(StrEnum):
     INFEASIBLE = "infeasible"
     #: The time limit came first; there may be a solution and a bound.
     TIME_LIMIT = "time_limit"
+    #: The memory limit, or the end of the memory, came first; there may be a solution and a bound.
+    MEMORY_LIMIT = "memory_limit"
     #: The method ended without a feasible solution, which proves nothing.
     NOT_FOUND = "not_found"
     #: Interrupted by the user; the best so far was kept.

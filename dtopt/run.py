@@ -8,7 +8,7 @@ A solver opens a run, offers it solutions and bounds, asks it whether to stop, a
     return run.result()
 
 Every solution offered goes through the evaluator; only feasible ones can become the incumbent. Leaving the block
-by Ctrl-C keeps the best so far.
+by Ctrl-C, or where memory is at its end, keeps the best so far.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import platform
 import time
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from dtopt.evaluation import Evaluation, evaluate
 from dtopt.feasibility import obvious_conflict
 from dtopt.result import Incumbent, Result, Status, relative_gap
 from dtopt.solution import Solution
-from dtopt.stop import Progress, StoppingCriterion, stopping
+from dtopt.stop import UNDER_WAY, Progress, StoppingCriterion, stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,14 +36,35 @@ if TYPE_CHECKING:
     from dtopt.arrays import IntArray
     from dtopt.problem import Problem
 
-__all__ = ["OPTIMALITY_GAP", "Run", "Stopped", "versions"]
+__all__ = ["OPTIMALITY_GAP", "Listener", "Run", "Stopped", "listen", "out_of_memory", "pass_on", "versions"]
 
 #: A relative gap at or below this counts as proven optimal.
 OPTIMALITY_GAP = 1e-6
+#: Where no solution is found when the time is over, this part of it may go into telling why there is none.
+WHY_PART = 0.05
 
 
 class Stopped(Exception):  # noqa: N818 - a signal, not an error
     """Raised by `Run.check` to leave the `with` block when the stopping criterion is met."""
+
+
+class Listener(Protocol):
+    """Hears of all runs of this process; see `listen`."""
+
+    def began(self, run: Run) -> None:
+        """Hear that a run has started its clock."""
+
+    def bounded(self, run: Run) -> None:
+        """Hear that a run has a better bound."""
+
+
+_listener: Listener | None = None
+
+
+def listen(listener: Listener | None) -> None:
+    """Let one listener hear of all runs of this process from now on, or none."""
+    global _listener
+    _listener = listener
 
 
 class Run:
@@ -93,21 +114,30 @@ class Run:
         self._started = time.perf_counter()
         self._cpu_started = time.process_time()
         self._ended: tuple[float, float] | None = None
+        if _listener is not None:
+            _listener.began(self)
 
     # --- the block ------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Run:
+        self._outside = UNDER_WAY.set(self)
         self._look_for_conflict(structural=False)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
+        UNDER_WAY.reset(self._outside)
         self._ended = (time.perf_counter() - self._started, time.process_time() - self._cpu_started)
         if error is None or isinstance(error, Stopped):
             self.check_feasibility()
         if isinstance(error, KeyboardInterrupt):
             self._status, self._message = Status.INTERRUPTED, "interrupted; the best solution so far is kept"
+            return True
+        if error is not None and out_of_memory(error):
+            self._status, self._message = Status.MEMORY_LIMIT, "out of memory"
+            if self.solution is not None:
+                self._message += "; the best solution so far is kept"
             return True
         return isinstance(error, Stopped)
 
@@ -163,6 +193,8 @@ class Run:
             self.bound is None or (bound < self.bound if self.problem.maximise else bound > self.bound)
         ):
             self.bound = float(bound)
+            if _listener is not None:
+                _listener.bounded(self)
 
     def infeasible(self, message: str) -> None:
         """Record that the problem is proven to have no feasible solution, and why."""
@@ -178,7 +210,9 @@ class Run:
         return self.settled
 
     def _look_for_conflict(self, *, structural: bool) -> None:
-        conflict = obvious_conflict(self.problem, structural=structural)
+        # To tell the conflict well may take a little of the time even where that is over.
+        seconds = max(self.seconds_left, WHY_PART * self.elapsed_s)
+        conflict = obvious_conflict(self.problem, structural=structural, seconds=seconds)
         if conflict:
             self.infeasible(conflict)
 
@@ -252,6 +286,25 @@ class Run:
             return True
         best = self.evaluation.objective
         return objective > best if self.problem.maximise else objective < best
+
+
+def pass_on(inner: Result) -> None:
+    """End the outer run as well where an interrupt, or the end of the memory, has ended one inside it.
+
+    The run inside has taken it for its own.
+    """
+    if inner.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
+    if inner.status is Status.MEMORY_LIMIT:
+        raise MemoryError
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that there is no more memory; not all libraries raise MemoryError."""
+    if isinstance(error, MemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and ("bad_alloc" in text or "can't allocate memory" in text)
 
 
 def versions(*libraries: str) -> dict[str, str]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from dtopt.arrays import number
+
+if TYPE_CHECKING:
+    from dtopt.run import Run
 
 __all__ = [
     "AnyOf",
@@ -17,6 +21,7 @@ __all__ = [
     "NoImprovement",
     "Progress",
     "StoppingCriterion",
+    "seconds_left",
     "stopping",
 ]
 
@@ -177,3 +182,16 @@ def stopping(stop: StoppingCriterion | None, time_limit: float | None) -> Stoppi
     if stop is None:
         return limit or Never()
     return AnyOf(stop, limit) if limit else stop
+
+
+#: The run under way in this thread, the innermost of several.
+UNDER_WAY: ContextVar[Run | None] = ContextVar("run under way", default=None)
+
+
+def seconds_left() -> float:
+    """Return the time that the run under way in this thread has left, infinite where there is none, s.
+
+    For long computations deep below a solver, which no criterion is handed to.
+    """
+    run = UNDER_WAY.get()
+    return math.inf if run is None else run.seconds_left

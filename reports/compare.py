@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dtopt.bounds import dual_bound
 from dtopt.errors import DtoptError, InputError, UnknownSolverError
+from dtopt.guard import check_memory_limit
 from dtopt.registry import load_solver, solver_info, solver_names
 from dtopt.result import Status
 from dtopt.stop import stopping
@@ -33,6 +34,7 @@ def compare(
     solvers: Sequence[str] | None = None,
     *,
     time_limit: float | None = None,
+    memory_limit: float | None = None,
     seed: int = 0,
     runs: int = 1,
     options: Mapping[str, Mapping[str, Any]] | None = None,
@@ -49,8 +51,8 @@ def compare(
         The instances, by the label they are shown with; a sequence is labelled by the problems' names.
     solvers : sequence of str, optional
         Names; where not given, all registered solvers, each on the kinds of problem it takes.
-    time_limit : float, optional
-        For each run, s.
+    time_limit, memory_limit : float, optional
+        For each run, s and GiB; see `dtopt.solve`.
     seed : int
         Of the first run; run r has seed + r.
     runs : int
@@ -80,6 +82,7 @@ def compare(
     if seed < 0:
         raise InputError(f"must be >= 0, got {seed}", where="seed")
     stopping(None, time_limit)
+    check_memory_limit(memory_limit)
     labelled = label(problems)
     names = check_solvers(solvers)
 
@@ -93,10 +96,16 @@ def compare(
         given = (options or {}).get(name)
         try:
             result = run_solver(
-                labelled[text], name, time_limit=time_limit, seed=seed + run, options=given, on_incumbent=noticed
+                labelled[text],
+                name,
+                time_limit=time_limit,
+                memory_limit=memory_limit,
+                seed=seed + run,
+                options=given,
+                on_incumbent=noticed,
             )
         except Exception as error:
-            # A solver from elsewhere may fail in any way; hours of other runs are not lost for it. Seed and limit are
+            # A solver from elsewhere may fail in any way; hours of other runs are not lost for it. Seed and limits are
             # checked by now: an error of dtopt is one solver's word on one instance.
             if not keep_going and not isinstance(error, DtoptError):
                 raise

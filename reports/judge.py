@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from dtopt.errors import DtoptError, UnknownSolverError
+from dtopt.errors import DtoptError, SolverDiedError, UnknownSolverError
 from dtopt.evaluation import evaluate
 from dtopt.result import Status
 
@@ -58,6 +58,6 @@ def rejection(evaluation: Evaluation) -> str:
 
 def refusal(error: Exception) -> tuple[str, str]:
     """Return status and message of a run that ended with an error."""
-    if isinstance(error, DtoptError):
+    if isinstance(error, DtoptError) and not isinstance(error, SolverDiedError):
         return (UNAVAILABLE if isinstance(error, UnknownSolverError) else UNSUPPORTED), str(error)
     return FAILED, " ".join(f"{type(error).__name__}: {error}".split())

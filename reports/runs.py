@@ -24,6 +24,7 @@ def run_solver(
     solver: str,
     *,
     time_limit: float | None = None,
+    memory_limit: float | None = None,
     seed: int = 0,
     stop: StoppingCriterion | None = None,
     options: Mapping[str, Any] | None = None,
@@ -46,7 +47,14 @@ def run_solver(
     started, cpu = time.perf_counter(), time.process_time()
     try:
         return solve(
-            problem, solver, time_limit=time_limit, seed=seed, stop=stop, on_incumbent=keep, **dict(options or {})
+            problem,
+            solver,
+            time_limit=time_limit,
+            memory_limit=memory_limit,
+            seed=seed,
+            stop=stop,
+            on_incumbent=keep,
+            **dict(options or {}),
         )
     except KeyboardInterrupt:
         evaluation = evaluate(problem, last[0]) if last else None

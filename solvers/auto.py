@@ -10,7 +10,7 @@ import numpy as np
 from dtopt.bounds import dual_bound, proven
 from dtopt.problem import Placement
 from dtopt.result import Status
-from dtopt.run import OPTIMALITY_GAP, Run
+from dtopt.run import OPTIMALITY_GAP, Run, pass_on
 from dtopt.stop import Never
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _search(run: Run, problem: Problem) -> None:
     if not isinstance(problem, Placement):
         _hand_over(run, greedy.solve)
         if not run.settled:
-            run.offer_bound(dual_bound(problem))
+            run.offer_bound(dual_bound(problem, run.should_stop))
         return
     if pairs > CLOSED_PAIRS:
         _bound_first(run, problem)
@@ -230,9 +230,7 @@ def _hand_over(run: Run, method: Callable[..., Result], part: float = 1.0, *, an
         run.offer(result.solution)
     if result.bound is not None:
         run.offer_bound(result.bound)
-    if result.status is Status.INTERRUPTED:
-        # The run inside has taken the interrupt for its own.
-        raise KeyboardInterrupt
+    pass_on(result)
     if result.status is Status.INFEASIBLE:
         run.infeasible(result.message)
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.problem import Placement
-from dtopt.result import Status
-from dtopt.run import Run
+from dtopt.run import Run, pass_on
 from solvers.loads import ServerLoads, largest_servers, regrets
 from solvers.repair import place_remaining
 
@@ -64,13 +63,12 @@ def solve(
 def begin(run: Run) -> Solution | None:
     """Offer a run what `greedy` finds in the time left; return that, None where it found nothing.
 
-    An interrupt that the run of `greedy` took for its own ends this one as well.
+    What ended the run of `greedy` early, an interrupt or the end of the memory, ends this one as well.
     """
     first = solve(run.problem, time_limit=run.seconds_left, seed=run.seed)
     if first.solution is not None:
         run.offer(first.solution)
-    if first.status is Status.INTERRUPTED:
-        raise KeyboardInterrupt
+    pass_on(first)
     return first.solution
 
 

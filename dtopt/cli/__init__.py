@@ -30,7 +30,7 @@ def _run() -> NoReturn:
     import typer
 
     from dtopt.cli.app import app
-    from dtopt.errors import DtoptError
+    from dtopt.errors import DtoptError, SolverDiedError
 
     _prepare_streams()
     # Typer may carry its own copy of Click, so the base of its errors is found through its own.
@@ -58,6 +58,8 @@ def _run() -> NoReturn:
             raise
         if isinstance(error, OSError):
             _fail(f"{error.filename}: {error.strerror}" if error.filename else f"output: {error.strerror or error}")
+        if isinstance(error, SolverDiedError):
+            _fail(str(error), code=FAULT)
         if isinstance(error, (DtoptError, MemoryError)):
             _fail(str(error) or type(error).__name__)
         _fail(f"{type(error).__name__}: {error}", hint="a fault of dtopt; DTOPT_DEBUG=1 shows where", code=FAULT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ def compare(
     ],
     solver: Annotated[list[str] | None, typer.Option("--solver", "-s", help="Solvers; all where not given.")] = None,
     time_limit: Annotated[float, typer.Option(help="Wall time for each run, s.")] = 30.0,
+    memory_limit: Annotated[
+        float | None, typer.Option(help="Memory of each run, GiB: it is ended there, its best so far kept.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the first run, and of presets.")] = 0,
     runs: Annotated[int, typer.Option(help="Runs of each solver, with consecutive seeds.")] = 1,
     file_format: Annotated[
@@ -59,7 +62,8 @@ def compare(
         def done(row: Row) -> None:
             bar.advance(task)
 
-        comparison = run(problems, solver, time_limit=time_limit, seed=seed, runs=runs, on_start=start, on_row=done)
+        limits: dict[str, Any] = {"time_limit": time_limit, "memory_limit": memory_limit}
+        comparison = run(problems, solver, **limits, seed=seed, runs=runs, on_start=start, on_row=done)
     # Written before it is shown, so that a reader who leaves early (| head) loses no file; shown even where the disk is
     # full.
     try:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["solve"]
 
 #: What `dtopt.solve` gives every solver; not options of its own.
-_COMMON = ("problem", "time_limit", "seed", "stop", "on_incumbent", "start")
+_COMMON = ("problem", "time_limit", "memory_limit", "seed", "stop", "on_incumbent", "start")
 
 
 def _solvers_like(incomplete: str) -> list[str]:
@@ -32,6 +32,9 @@ def solve(
         list[str] | None, typer.Option("--solver", "-s", help="One or more solvers.", autocompletion=_solvers_like)
     ] = None,
     time_limit: Annotated[float | None, typer.Option(help="Wall time for each run, s.")] = None,
+    memory_limit: Annotated[
+        float | None, typer.Option(help="Memory of each run, GiB: it is ended there, its best so far kept.")
+    ] = None,
     gap: Annotated[float | None, typer.Option(help="Stop at this proven relative gap, such as 0.001.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same answer.")] = 0,
     option: Annotated[
@@ -60,7 +63,9 @@ def solve(
     from dtopt.cli.common import certificate, describe, load, print_json, progress
     from dtopt.registry import DEFAULT_SOLVER
     from dtopt.result import Status
+    from dtopt.stop import GapReached
     from reports.compare import label
+    from reports.runs import run_solver
 
     names = list(dict.fromkeys(solver or [DEFAULT_SOLVER]))
     options = {name: _options(name, option or []) for name in names}  # a wrong name is told before the first run
@@ -78,7 +83,9 @@ def solve(
         task = bar.add_task("solving", total=len(runs))
         for text, problem, name in runs:
             bar.update(task, description=f"{text} · {name}")
-            result = _run(problem, name, options[name], time_limit, seed, gap)
+            stop = None if gap is None else GapReached(gap)
+            limits: dict[str, Any] = {"time_limit": time_limit, "memory_limit": memory_limit}
+            result = run_solver(problem, name, **limits, seed=seed, stop=stop, options=options[name])
             bound, proven = certificate(problem, result)
             if as_json:
                 finite = proven if proven < float("inf") else None
@@ -99,16 +106,6 @@ def solve(
     if as_json:
         print_json(documents)
     raise typer.Exit(code)
-
-
-def _run(
-    problem: Problem, name: str, options: dict[str, Any], time_limit: float | None, seed: int, gap: float | None
-) -> Result:
-    from dtopt.stop import GapReached
-    from reports.runs import run_solver
-
-    stop = None if gap is None else GapReached(gap)
-    return run_solver(problem, name, time_limit=time_limit, seed=seed, stop=stop, options=options)
 
 
 def _options(solver: str, pairs: list[str]) -> dict[str, Any]:

@@ -10,23 +10,29 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import datetime
+import gc
 import json
+import math
 import os
 import queue
 import signal
 import sys
 import threading
 import time
-from dataclasses import asdict
+from base64 import b64decode, b64encode
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dtopt.generators import generate
+from dtopt.guard.processes import end_with_parent, limit_data
+from dtopt.io.packed import pack, unpack
 from dtopt.problem import Placement
 from dtopt.registry import solve
 from dtopt.result import Incumbent, Result, Status
+from dtopt.run import out_of_memory
 from dtopt.solution import Solution
 from dtopt.stop import MaxIterations
 from instances.suites.recipes import checked
@@ -47,8 +53,6 @@ WARM_USERS, WARM_STATIONS, WARM_SECONDS = 24, 4, 2.0
 #: Above this many pairs of user and station solvers take other ways, so they warm up on the instance itself, for so
 #: long, s.
 LARGE_PAIRS, LARGE_SECONDS = 100_000, 5.0
-#: Linux: end with the parent, by `prctl`.
-PR_SET_PDEATHSIG = 1
 
 
 def now() -> str:
@@ -78,11 +82,10 @@ class Runner:
         if (*way, large) in self._warm:
             return
         self._warm.add((*way, large))
-        options = {k: v for k, v in task.options.items() if k != MAX_ITERATIONS}
         for tried, seconds in ((_like(problem), WARM_SECONDS), *([(problem, LARGE_SECONDS)] if large else [])):
             # What goes wrong here goes wrong in the run, and is told there.
             with contextlib.suppress(Exception):
-                solve(tried, task.solver, time_limit=seconds, seed=0, stop=MaxIterations(50), **options)
+                solve(tried, task.solver, time_limit=seconds, seed=0, stop=MaxIterations(50), **task.solver_options)
 
     def run(self, task: Task, watch: Watch) -> Run:
         """Do a task; whatever a solver does short of ending the process is a run that says so."""
@@ -92,9 +95,11 @@ class Runner:
             # The fault is that of this machine or of its data, not of the solver.
             return failure(task, f"the instance cannot be made: {refusal(error)[1]}", "")
         self.warm(task, problem)
-        options = dict(task.options)
-        iterations = options.pop(MAX_ITERATIONS, None)
+        iterations = task.options.get(MAX_ITERATIONS)
         stop = None if iterations is None else MaxIterations(iterations)
+        if math.isfinite(task.memory_limit):
+            give_back()
+            limit_data(task.memory_limit)
         watch.start(task, problem)
         try:
             result = solve(
@@ -104,15 +109,31 @@ class Runner:
                 seed=task.seed,
                 stop=stop,
                 on_incumbent=watch.keep,
-                **options,
+                **task.solver_options,
             )
         except Exception as error:
+            if out_of_memory(error):
+                return watch.kept(task, problem, Status.MEMORY_LIMIT, "out of memory")
             status, message = refusal(error)
             return failure(task, message, "", status=status)
+        finally:
+            limit_data(math.inf)
         try:
             return judged(task, problem, result)
         except Exception as error:
             return failure(task, f"what it returned cannot be judged: {error}", "", status=INVALID)
+
+    def judge(self, task: Task, found: dict[str, Any]) -> Run:
+        """Return the run of a task that another process did until its memory was at its limit."""
+        steps = tuple(Incumbent(*step["step"]) for step in found["incumbents"])
+        last = None
+        if steps:
+            association, servers = (unpack(b64decode(part)) for part in found["incumbents"][-1]["solution"])
+            last = Solution(association, servers)
+        problem = self.problem(task)
+        return stopped(
+            task, problem, Status.MEMORY_LIMIT, found["message"], steps, last, found["wall_s"], found["cpu_s"]
+        )
 
 
 class Watch:
@@ -128,11 +149,15 @@ class Watch:
         self._trace: list[Incumbent] = []
         self._last: Solution | None = None
         self._limit = float("inf")
-        self._cpu = 0.0
+        self._tells = False
+        self._began = self._cpu = 0.0
 
     def start(self, task: Task, problem: Problem) -> None:
         """Begin; the parent's clock starts too."""
         self._trace, self._last = [], None
+        # Where the parent may have to end this process it is to know what was found.
+        self._tells = math.isfinite(task.memory_limit)
+        self._began = time.perf_counter()
         self._limit = float("inf") if task.time_limit is None else task.time_limit
         self._answer.say({"phase": "run"})
         self._cpu = time.process_time()
@@ -146,34 +171,26 @@ class Watch:
         if step.time_s <= self._limit:
             self._trace.append(step)
             self._last = solution
+            if self._tells:
+                self._answer.say({"incumbent": told(step, solution)})
 
     def end(self) -> None:
         """Note that the run has ended by itself."""
         if self._timer is not None:
             self._timer.cancel()
 
+    def kept(self, task: Task, problem: Problem, status: Status, message: str, *, wall_s: float | None = None) -> Run:
+        """Return the run of a task that was ended, with what it had at its limit."""
+        wall = time.perf_counter() - self._began if wall_s is None else wall_s
+        steps = tuple(self._trace)
+        return stopped(task, problem, status, message, steps, self._last, wall, time.process_time() - self._cpu)
+
     def _stop(self, task: Task, problem: Problem) -> None:
-        result = Result(
-            solver=task.solver,
-            seed=task.seed,
-            problem_kind=problem.kind,
-            problem_name=problem.name,
-            problem_hash=problem.content_hash,
-            status=Status.TIME_LIMIT,
-            solution=self._last,
-            evaluation=None,
-            trace=tuple(self._trace),
-            wall_s=task.hard_s or 0.0,
-            cpu_s=time.process_time() - self._cpu,
-        )
-        run = judged(task, problem, result)
         message = f"did not end by itself: stopped after {task.hard_s:g} s (its limit is {task.time_limit:g} s)"
-        if run.association is not None:
-            message += ", with what it had at its limit"
-        document = run.to_json() | {"message": message}
+        run = self.kept(task, problem, Status.TIME_LIMIT, message, wall_s=task.hard_s or 0.0)
         if run.association is None:
-            document["status"] = FAILED
-        if self._answer.last({"run": document, "stopped": True}):
+            run = replace(run, status=FAILED)
+        if self._answer.last({"run": run.to_json(), "stopped": True}):
             os._exit(0)
 
 
@@ -263,6 +280,47 @@ def judged(task: Task, problem: Problem, result: Result) -> Run:
     )
 
 
+def stopped(
+    task: Task,
+    problem: Problem,
+    status: Status,
+    message: str,
+    trace: tuple[Incumbent, ...],
+    last: Solution | None,
+    wall_s: float,
+    cpu_s: float,
+) -> Run:
+    """Return the run of a task that did not end by itself."""
+    result = Result(
+        solver=task.solver,
+        seed=task.seed,
+        problem_kind=problem.kind,
+        problem_name=problem.name,
+        problem_hash=problem.content_hash,
+        status=status,
+        solution=last,
+        evaluation=None,
+        trace=trace,
+        wall_s=wall_s,
+        cpu_s=cpu_s,
+    )
+    run = judged(task, problem, result)
+    return replace(run, message=message + (", with what it had at its limit" if run.association is not None else ""))
+
+
+def told(step: Incumbent, solution: Solution) -> dict[str, Any]:
+    """Return an incumbent as JSON types, for the parent to keep."""
+    packed = [b64encode(pack(part)).decode() for part in (solution.association, solution.open_servers)]
+    return {"step": [float(step.time_s), float(step.objective)], "solution": packed}
+
+
+def give_back() -> None:
+    """Give memory that earlier runs have left to the system, where there is a way."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and np.isfinite(value) else None
 
@@ -278,7 +336,7 @@ def _like(problem: Problem) -> Problem:
 def main() -> None:
     """Answer the parent until it closes its end; arguments: its process, and threads of a run."""
     parent, threads = int(sys.argv[1]), int(sys.argv[2])
-    _end_with(parent)
+    end_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What libraries print must not get between the answers.
     stream = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
@@ -291,10 +349,14 @@ def main() -> None:
     threading.Thread(target=_listen, args=(lines,), daemon=True).start()
     with threadpool_limits(threads):
         while True:
-            task = Task(**json.loads(lines.get()))
+            document = json.loads(lines.get())
+            task = Task(**document["task"])
             answer.begin()
-            run = runner.run(task, watch)
-            watch.end()
+            if "stopped" in document:
+                run = runner.judge(task, document["stopped"])
+            else:
+                run = runner.run(task, watch)
+                watch.end()
             answer.last({"run": run.to_json()})
 
 
@@ -303,14 +365,6 @@ def _listen(lines: queue.SimpleQueue[str]) -> None:
         lines.put(line)
     # The parent has gone, or wants no more.
     os._exit(0)
-
-
-def _end_with(parent: int) -> None:
-    """Make sure that no run goes on, and slows others down, after its parent was killed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)
 
 
 if __name__ == "__main__":

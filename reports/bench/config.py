@@ -69,6 +69,8 @@ class BenchConfig(_Strict):
         That each run may use.
     hard_factor, hard_extra_s : float
         A run that has not ended after `hard_factor` times its limit and `hard_extra_s` more is stopped.
+    memory_limit : float or None
+        GiB of resident memory, interpreter and libraries included, at which a run is stopped.
     """
 
     title: str = ""
@@ -82,6 +84,7 @@ class BenchConfig(_Strict):
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     hard_factor: Annotated[float, Field(ge=1, le=1000)] = 2.0
     hard_extra_s: Annotated[float, Field(ge=0, le=1e6)] = 10.0
+    memory_limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     @field_validator("seeds")
     @classmethod

@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import math
 import os
 import queue
 import signal
@@ -18,10 +19,13 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from dtopt.guard.processes import GIB, death, look_again_s, resident_bytes
 from reports.bench.child import failure
 from reports.records import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reports.bench.plan import Task
 
 __all__ = ["Outcome", "cancel", "execute", "release"]
@@ -51,6 +55,22 @@ class Outcome:
 
 class _DiedError(Exception):
     """The process has ended or was ended; the text says how."""
+
+
+class _FullError(Exception):
+    """The process takes more memory than its task may; what it had found by then."""
+
+    def __init__(
+        self,
+        memory: float,
+        incumbents: Sequence[dict[str, Any]] = (),
+        wall_s: float = 0.0,
+        *,
+        warming: bool = False,
+    ) -> None:
+        message = f"stopped at its memory limit of {memory:g} GiB" + (" while it warmed up" if warming else "")
+        self.found = {"incumbents": list(incumbents), "message": message, "wall_s": wall_s, "cpu_s": 0.0}
+        super().__init__(message)
 
 
 class _Cancelled(Exception):  # noqa: N818 - no fault
@@ -85,19 +105,44 @@ class _Child:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def run(self, task: Task) -> tuple[Run, bool]:
-        """Return the run of a task, and whether the process can take another."""
+    def run(self, task: Task, found: dict[str, Any] | None = None) -> tuple[Run, bool]:
+        """Return the run of a task, and whether the process can take another.
+
+        Where it is given what another process had `found` until it was ended, that is only judged.
+
+        Raises
+        ------
+        _FullError
+            If it takes more memory than the task may.
+        _DiedError
+            If it ends.
+        """
         try:
             assert self._process.stdin is not None  # noqa: S101 - it is a pipe
-            self._process.stdin.write(json.dumps(asdict(task)) + "\n")
+            document = {"task": asdict(task)} | ({} if found is None else {"stopped": found})
+            self._process.stdin.write(json.dumps(document) + "\n")
             self._process.stdin.flush()
         except OSError:
             raise _DiedError(self._death()) from None
         limit, told = WARM_SECONDS, "did not make the instance and warm up"
+        memory = task.memory_limit if found is None else math.inf
+        incumbents: list[dict[str, Any]] = []
+        began: float | None = None
         while True:
-            document = self._answer(limit, told)
+            try:
+                document = self._answer(limit, told, memory)
+            except _FullError:
+                wall = 0.0 if began is None else time.monotonic() - began
+                raise _FullError(memory, incumbents, wall, warming=began is None) from None
             if "run" in document:
                 return Run.from_json(document["run"]), not document.get("stopped", False)
+            if "incumbent" in document:
+                incumbents.append(document["incumbent"])
+                # The solutions of those before are not needed.
+                for old in incumbents[-2:-1]:
+                    del old["solution"]
+                continue
+            began = time.monotonic()
             limit = float("inf") if task.hard_s is None else task.hard_s + GRACE_SECONDS
             told = "did not end by itself, and was stopped"
 
@@ -118,12 +163,23 @@ class _Child:
                 self._lines.put(line)
         self._lines.put(None)
 
-    def _answer(self, seconds: float, told: str) -> dict[str, Any]:
+    @property
+    def resident(self) -> int:
+        """Memory that it has now, bytes."""
+        return resident_bytes(self._process.pid)
+
+    def _answer(self, seconds: float, told: str, memory: float = math.inf) -> dict[str, Any]:
         started = time.monotonic()
         while True:
+            # In steps, since a very long timeout is more than the system can count.
+            wait = min(3600.0, max(0.0, started + seconds - time.monotonic()))
+            if math.isfinite(memory):
+                spare = memory * GIB - self.resident
+                if spare < 0:
+                    raise _FullError(memory)
+                wait = min(wait, look_again_s(spare))
             try:
-                # In steps, since a very long timeout is more than the system can count.
-                line = self._lines.get(timeout=min(3600.0, max(0.0, started + seconds - time.monotonic())))
+                line = self._lines.get(timeout=wait)
                 break
             except queue.Empty:
                 if time.monotonic() - started >= seconds:
@@ -134,12 +190,7 @@ class _Child:
         return document
 
     def _death(self) -> str:
-        code = self._process.wait()
-        if code < 0:
-            name = signal.Signals(-code).name
-            hint = ": out of memory, or killed by hand" if name == "SIGKILL" else ""
-            return f"its process was ended by {name}{hint}"
-        return f"its process ended with exit code {code}"
+        return death(self._process.wait())
 
 
 _lock = threading.Lock()
@@ -160,9 +211,14 @@ def execute(task: Task) -> Outcome | None:
     child: _Child | None = None
     fit = False
     try:
-        child = _take(task.threads)
+        child = _take(task.threads, task.memory_limit)
         started = time.monotonic()
-        run, fit = child.run(task)
+        try:
+            run, fit = child.run(task)
+        except _FullError as full:
+            _give_back(child, fit=False)
+            child = _take(task.threads)
+            run, fit = child.run(task, full.found)
     except _Cancelled:
         return None
     except _DiedError as death:
@@ -199,7 +255,8 @@ def _kill_all() -> None:
         child.kill()
 
 
-def _take(threads: int) -> _Child:
+def _take(threads: int, memory: float = math.inf) -> _Child:
+    """Return a process that waits, or a new one; one that has half of the memory that it may take is not used."""
     while True:
         with _lock:
             if _cancelled.is_set():
@@ -217,7 +274,7 @@ def _take(threads: int) -> _Child:
                     child.kill()
                     raise _Cancelled
             return child
-        if child.alive:
+        if child.alive and (math.isinf(memory) or child.resident <= memory * GIB / 2):
             return child
         _give_back(child, fit=False)
 

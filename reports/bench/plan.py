@@ -8,11 +8,13 @@ whatever a kill leaves compares solvers on the same instances.
 from __future__ import annotations
 
 import glob
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtopt.errors import UnknownSolverError
+from dtopt.guard import check_memory_limit
 from dtopt.problem import Placement
 from dtopt.registry import load_solver, solver_info, solver_names
 from instances.suites.recipes import rounded_hash
@@ -29,10 +31,19 @@ if TYPE_CHECKING:
     from instances.suites.suite import Entry, Suite
     from reports.bench.config import BenchConfig
 
-__all__ = ["MAX_ITERATIONS", "Plan", "Task", "given_instance", "make_plan", "read_instances", "suite_instance"]
+__all__ = [
+    "MAX_ITERATIONS",
+    "MEMORY_LIMIT",
+    "Plan",
+    "Task",
+    "given_instance",
+    "make_plan",
+    "read_instances",
+    "suite_instance",
+]
 
-#: What a limit of iterations is called among the options that a run is known by.
-MAX_ITERATIONS = "max_iterations"
+#: What limits of iterations and memory are called among the options that a run is known by.
+MAX_ITERATIONS, MEMORY_LIMIT = "max_iterations", "memory_limit"
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,7 @@ class Task:
     key, label, hash, recipe
         Its key, and the instance.
     solver, options, seed, time_limit
-        `options` holds `MAX_ITERATIONS` where there is such a limit.
+        `options` holds `MAX_ITERATIONS` and `MEMORY_LIMIT` where there are such limits.
     hard_s : float or None
         When it is stopped if it does not end by itself, s.
     threads : int
@@ -63,6 +74,16 @@ class Task:
     hard_s: float | None
     threads: int = 1
     data: str | None = None
+
+    @property
+    def memory_limit(self) -> float:
+        """GiB at which it is stopped, infinite where there is no such limit."""
+        return float(self.options.get(MEMORY_LIMIT, math.inf))
+
+    @property
+    def solver_options(self) -> dict[str, Any]:
+        """The options that are the solver's own."""
+        return {k: v for k, v in self.options.items() if k not in (MAX_ITERATIONS, MEMORY_LIMIT)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +118,7 @@ def make_plan(
     UnknownSolverError
         If a solver is not.
     """
+    check_memory_limit(config.memory_limit)
     instances = [suite_instance(suite, entry) for suite, entry in select(config.suites)]
     for text in config.instances:
         found = read_instances(text, config.format) if read is None else read(text)
@@ -153,6 +175,8 @@ def _ordered(
                     iterations = solver.max_iterations or config.max_iterations
                     if iterations is not None:
                         options[MAX_ITERATIONS] = iterations
+                    if config.memory_limit is not None:
+                        options[MEMORY_LIMIT] = config.memory_limit
                     seed = seeds(solver)[turn]
                     yield Task(
                         key=run_key(instance.hash, solver.name, canonical(options), seed, limit),

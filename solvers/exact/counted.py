@@ -25,7 +25,7 @@ class CountedPlacement(PlacementFormulation):
     def build(self) -> None:
         """Make `model`."""
         problem = self.problem
-        model = self.model = Model(self.allowed)
+        model = self.model = Model(self.allowed, self.check)
         self.is_open = [model.variable(up=1.0, integer=True) for _ in range(problem.n_stations)]
         if problem.max_open < problem.n_stations:
             model.row([(y, 1.0) for y in self.is_open], "<", float(problem.max_open))

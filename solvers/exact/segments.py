@@ -64,7 +64,7 @@ class SegmentedMigration(Formulation):
     def build(self) -> None:
         """Make `model`."""
         # Where coefficients lie far apart, as squares of loads can, presolve has cut off optima.
-        model = self.model = Model(self.allowed, presolve=self.utility.sharing != "optimal")
+        model = self.model = Model(self.allowed, self.check, presolve=self.utility.sharing != "optimal")
         self.capacity_rows()
         if self.utility.clamps:
             self.cpu_rows(self.floors / self.cpu)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.price_dual import PriceDual
-from dtopt.result import Status
+from dtopt.run import pass_on
 from dtopt.stop import MaxIterations
 from solvers import local_search
 from solvers.exact.placement import cost_step
@@ -66,7 +66,9 @@ class LargeNeighbourhoodSearch:
         self.run, self.problem = run, problem
         self.dual = PriceDual.of(problem)
         self.arrays = SearchArrays.of(problem, self.dual)
+        run.check()
         self.lists = lists_of(problem)
+        run.check()
         self.random = np.random.default_rng(run.seed)
         self.step = cost_step(self.dual)
         self.grains = whole_demands(problem) if problem.sharing == "fixed" else None
@@ -120,9 +122,7 @@ class LargeNeighbourhoodSearch:
         )
         if inner.solution is not None:
             run.offer(inner.solution)
-        if inner.status is Status.INTERRUPTED:
-            # The run inside has taken the interrupt for its own.
-            raise KeyboardInterrupt
+        pass_on(inner)
 
     def turn_of_local_search(self, turn: int) -> None:
         """Let local search try, longer with each turn; under a time limit, for a share of it that follows success."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.price_dual import PriceDual
+from dtopt.stop import seconds_left
 from solvers.local_search.candidates import Lists, near_servers
 from solvers.local_search.driver import Search
 from solvers.local_search.kernel import CLAMPED, EQUAL, FITTING, FIXED, LIMITED, OPTIMAL, PLAIN, Instance, total_cost
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["SearchArrays", "compile_kernels"]
 
 _MODES = {"fixed": FIXED, "equal": EQUAL, "optimal": OPTIMAL}
+
+
+#: From so many pairs on iterations go on in slices, between which the clock is looked at.
+LONG_PAIRS = 100_000
+
+
+def _out_of_time() -> bool:
+    return seconds_left() <= 0.0
 
 
 @cache
@@ -136,9 +145,16 @@ class SearchArrays:
         return Lists(instance, self.cpu, self.capacity, None)
 
     def improve(self, association: IntArray, iterations: int, seed: int) -> IntArray:
-        """Return the best association that so many iterations of local search find from a feasible one."""
+        """Return the best association that so many iterations of local search find from a feasible one.
+
+        Where the time of the run is over, fewer of them.
+        """
         search = Search(self.lists, seed)
         search.start(association)
-        search.polish()
-        search.advance(iterations)
+        search.polish(_out_of_time)
+        part = iterations if self.cost.size < LONG_PAIRS else search.slice_iterations
+        for done in range(0, iterations, max(1, part)):
+            if _out_of_time():
+                break
+            search.advance(min(part, iterations - done))
         return search.best()

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numba
 import numpy as np
 
+from dtopt.halting import in_time
+
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.utility_segments import ServerUtility
@@ -29,6 +31,8 @@ FULL = 1.0 + 1e-10
 TOLERANCE = 5e-10
 #: Above so many users swaps are left out: there are too many pairs of users.
 MOST_SWAPPED = 3000
+#: From so many users on a descent may take so long that it must look at the clock.
+LONG_USERS = 200
 
 
 class Arrays(NamedTuple):
@@ -163,8 +167,9 @@ def _descend(
     least: float,
     swap: bool,
     touched: BoolArray,
+    halt: BoolArray,
 ) -> None:
-    """Shift users and swap pairs until neither helps; everything is changed in place.
+    """Shift users and swap pairs until neither helps, or `halt` is set; everything is changed in place.
 
     Only moves with a server that was touched or changes since are tried.
     """
@@ -180,6 +185,8 @@ def _descend(
         improved = False
         now += 1
         for i in range(n):
+            if halt[0]:
+                return
             k = association[i]
             left = _value(u, k, members[k], count[k], i, -1, group)
             best, target, joined = least, -1, 0.0
@@ -200,6 +207,8 @@ def _descend(
         if not swap:
             continue
         for i in range(n):
+            if halt[0]:
+                return
             for j in range(i + 1, n):
                 k, h = association[i], association[j]
                 if k == h or slack[i, h] == -np.inf or slack[j, k] == -np.inf:
@@ -220,9 +229,12 @@ def _descend(
                     improved = True
 
 
-@numba.njit(cache=True)
-def _search(u: Arrays, association: IntArray, iterations: int, seed: int, swap: bool) -> IntArray:
-    """Return the best of an iterated local search: a few users are sent elsewhere, then all descend."""
+@numba.njit(cache=True, nogil=True)
+def _search(u: Arrays, association: IntArray, iterations: int, seed: int, swap: bool, halt: BoolArray) -> IntArray:
+    """Return the best of an iterated local search: a few users are sent elsewhere, then all descend.
+
+    Where another thread sets `halt`, shape (1,), it ends with what it has.
+    """
     np.random.seed(seed)  # noqa: NPY002 - Numba compiles only this generator
     slack = u.slack
     n, m = slack.shape
@@ -235,6 +247,8 @@ def _search(u: Arrays, association: IntArray, iterations: int, seed: int, swap: 
     least = LEAST_GAIN * max(abs(highest), 1e-300)
     touched = np.ones(m, dtype=np.bool_)
     for iteration in range(iterations + 1):
+        if halt[0]:
+            break
         trial = best.copy()
         if iteration > 0:
             touched[:] = False
@@ -245,7 +259,7 @@ def _search(u: Arrays, association: IntArray, iterations: int, seed: int, swap: 
                     trial[i] = h
         if _total(u, trial, members, count, group) == -np.inf:
             continue
-        _descend(u, trial, members, count, group, least, swap, touched)
+        _descend(u, trial, members, count, group, least, swap, touched, halt)
         value = _total(u, trial, members, count, group)
         if value > highest + least or iteration == 0:
             best, highest = trial, value
@@ -287,9 +301,13 @@ class UtilitySearch:
         return float(_total(self.arrays, association.astype(np.int64), members, count, np.zeros(n + 1, dtype=np.int64)))
 
     def improve(self, association: IntArray, iterations: int, seed: int) -> IntArray:
-        """Return the best association that so many iterations find from a feasible one."""
-        swap = self.arrays.slack.shape[0] <= MOST_SWAPPED
-        return np.asarray(_search(self.arrays, association.astype(np.int64), iterations, seed, swap))
+        """Return the best association that so many iterations find from a feasible one.
+
+        Where the time of the run is over, fewer of them.
+        """
+        n = self.arrays.slack.shape[0]
+        arguments = (self.arrays, association.astype(np.int64), iterations, seed, n <= MOST_SWAPPED)
+        return np.asarray(in_time(lambda halt: _search(*arguments, halt), long=n >= LONG_USERS))
 
 
 @cache

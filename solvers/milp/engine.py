@@ -32,7 +32,9 @@ FEASIBILITY = 1e-9
 #: By so much, relatively, a bound of HiGHS is widened for its rounding, and one of CBC for its looser tolerances.
 WIDENING = {"highs": 1e-8, "cbc": 3e-7}
 #: Rows handed to HiGHS between two looks at the clock.
-BATCH = 20_000
+BATCH = 5_000
+#: Variables, rows and coefficients between two looks at the clock.
+CHECK = 3_000
 #: CBC's word that a model is infeasible counts only with at least this much of its time left, s and part of the limit:
 #: where the limit cuts its preprocessing short, it says "infeasible or unbounded" of feasible models too.
 CBC_SPARE_S, CBC_SPARE_PART = 1.0, 0.2
@@ -45,12 +47,16 @@ class Model:
     ----------
     allowed : ndarray of bool, shape (N, M)
         The pairs that get a binary.
+    check : callable, optional
+        Called now and then while the model grows; leaves by an exception where the time is up.
     presolve : bool
         Whether HiGHS may presolve the MILP. Where coefficients lie far apart its presolve has cut off optima.
     """
 
-    def __init__(self, allowed: BoolArray, *, presolve: bool = True) -> None:
+    def __init__(self, allowed: BoolArray, check: Callable[[], None] | None = None, *, presolve: bool = True) -> None:
         self.presolve = presolve
+        self.check = check
+        self._parts = 0
         self.lp = pulp.LpProblem("association", pulp.LpMinimize)
         self._named = 0
         self.pair: dict[tuple[int, int], Any] = {}
@@ -64,6 +70,7 @@ class Model:
     def variable(self, *, up: float | None = None, integer: bool = False) -> Any:
         """Return a new variable with lower bound 0."""
         self._named += 1
+        self._grow(1)
         category = pulp.LpInteger if integer else pulp.LpContinuous
         # Numbered with leading zeros, since PuLP orders columns by name.
         return self.lp.add_variable(f"x{self._named:08d}", 0.0, up, category)
@@ -73,9 +80,19 @@ class Model:
         kinds = {"<": pulp.LpConstraintLE, "=": pulp.LpConstraintEQ, ">": pulp.LpConstraintGE}
         expression = pulp.LpAffineExpression([(x, float(c)) for x, c in terms if c != 0])
         self.lp.addConstraint(pulp.LpConstraint(expression, kinds[sense], rhs=float(side)))
+        self._grow(1 + len(expression))
+
+    def _grow(self, parts: int) -> None:
+        """Count variables, rows and coefficients, and look at the clock now and then."""
+        self._parts += parts
+        if self.check is not None and self._parts >= CHECK:
+            self._parts = 0
+            self.check()
 
     def minimise(self, terms: Iterable[tuple[Any, float]]) -> None:
-        """Set the objective; each variable may come once."""
+        """Set the objective, which ends the building; each variable may come once."""
+        # What is added later refines a model whose bound is known by then, and is not to be left by an exception.
+        self.check = None
         self.lp.setObjective(pulp.LpAffineExpression([(x, float(c)) for x, c in terms if c != 0]))
 
     def forbid(self, association: IntArray) -> None:
@@ -166,6 +183,9 @@ class _Highs(pulp.HiGHS):  # type: ignore[misc] # PuLP is untyped
     def buildSolverModel(self, lp: Any) -> None:  # noqa: N802 - PuLP's name
         """Hand columns and rows over in batches, looking at the clock in between."""
         highs = lp.solverModel
+        if self.run.should_stop():
+            self.cancelled = True
+            return
         variables = lp.variables()
         cost = np.zeros(len(variables))
         upper = np.array([highspy.kHighsInf if x.upBound is None else x.upBound for x in variables])

@@ -56,7 +56,7 @@ class FixedMigration(MigrationFormulation):
         problem = self.problem
         demand = problem.demand(*self.grid)
         worth = self.worth(self.transfer + problem.load_cycles[:, None] / demand)
-        model = self.model = Model(self.allowed)
+        model = self.model = Model(self.allowed, self.check)
         self.capacity_rows()
         self.cpu_rows(demand / problem.network.stations.cpu_hz)
         model.minimise((x, -worth[pair] / self.scale) for pair, x in model.pair.items())
@@ -67,7 +67,7 @@ class EqualMigration(MigrationFormulation):
 
     def build(self) -> None:
         """Make `model`."""
-        model = self.model = Model(self.allowed)
+        model = self.model = Model(self.allowed, self.check)
         objective: list[tuple[Any, float]] = []
         for counts in self.count_columns(self._among, objective):
             if counts:
@@ -112,7 +112,7 @@ class OptimalMigration(MigrationFormulation):
         """Make `model`."""
         pairs = int(self.allowed.sum())
         check_size(3 * max(map(len, self.edges)) * pairs, "the segments of prices under optimal sharing")
-        model = self.model = Model(self.allowed, presolve=False)
+        model = self.model = Model(self.allowed, self.check, presolve=False)
         self.capacity_rows()
         self.cpu_rows(self.floor / self.cpu)
         fall = [model.variable() for _ in range(self.problem.n_users)]

@@ -45,7 +45,7 @@ class PlacementFormulation(Formulation):
     def start(self) -> list[tuple[Any, float]]:
         """Make the model with the common variables and rows; return the terms of its objective so far."""
         problem = self.problem
-        model = self.model = Model(self.allowed)
+        model = self.model = Model(self.allowed, self.check)
         self.is_open = [model.variable(up=1.0, integer=True) for _ in range(problem.n_stations)]
         self.capacity_rows(self.is_open)
         if problem.max_open < problem.n_stations:

@@ -11,7 +11,7 @@ from dtopt.bounds import SLACK
 from dtopt.errors import InputError
 from dtopt.problem import Placement
 from dtopt.result import Status
-from dtopt.run import OPTIMALITY_GAP, Run, Stopped
+from dtopt.run import OPTIMALITY_GAP, Run, Stopped, pass_on
 from dtopt.stop import AnyOf, MaxIterations, MaxRuntime
 from solvers import ortools_flow
 from solvers.ortools_cpsat.engine import search
@@ -101,9 +101,7 @@ def _begin(run: Run, problem: Problem) -> None:
     first = ortools_flow.solve(problem, stop=limits, seed=run.seed)
     if first.solution is not None:
         run.offer(first.solution)
-    if first.status is Status.INTERRUPTED:
-        # Its own run has kept what it had; this one is to end as well.
-        raise KeyboardInterrupt
+    pass_on(first)
     run.check()
 
 

@@ -6,9 +6,11 @@ stopping criterion is asked at short intervals; CP-SAT itself would look at none
 
 from __future__ import annotations
 
+import atexit
 import math
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -31,6 +33,10 @@ Verdict = Literal["optimal", "infeasible", "stopped"]
 POLL_S = 0.02
 #: Time beyond the limit after which CP-SAT stops by itself, s.
 SPARE_S = 1.0
+#: How long it may take to end once it is told to: at least so much, s, or this part of the time so far.
+GRACE_S, GRACE_PART = 0.3, 0.05
+#: How long the end of the process waits for it, s.
+LONGEST_S = 60.0
 
 
 class _Listener(cp_model.CpSolverSolutionCallback):
@@ -49,6 +55,14 @@ class _Listener(cp_model.CpSolverSolutionCallback):
             if self.boolean_value(variable):
                 association[i] = k
         self._found.put(association)
+
+
+def _wait_for(solver: cp_model.CpSolver, thread: threading.Thread) -> None:
+    """Wait for a search that was left behind: the process would be aborted, were it to end before that."""
+    until = time.perf_counter() + LONGEST_S
+    while thread.is_alive() and time.perf_counter() < until:
+        solver.stop_search()
+        thread.join(POLL_S)
 
 
 def search(
@@ -123,10 +137,14 @@ def search(
                 continue
     finally:
         left.set()
-        # Asked again and again, since a solver that has not begun yet does not hear it.
-        while thread.is_alive():
+        # Asked again and again, since a solver that has not begun yet does not hear it; in presolve it may not hear it
+        # for long, and is left behind then.
+        until = time.perf_counter() + max(GRACE_S, GRACE_PART * run.elapsed_s)
+        while thread.is_alive() and time.perf_counter() < until:
             solver.stop_search()
             thread.join(POLL_S)
+        if thread.is_alive():
+            atexit.register(_wait_for, solver, thread)
     if failed:
         raise failed[0]
     while not found.empty():

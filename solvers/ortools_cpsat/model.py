@@ -121,6 +121,7 @@ class AssociationModel(ABC):
                 self.pair[i, k] = self.cp.new_bool_var("")
             self.cp.add_exactly_one(self.pair[i, k] for k in servers)  # (18a), (21b)
         self.fill()
+        self.check()
         variables, costs = [x for x, _ in self.terms], [int(c) for _, c in self.terms]
         self.cp.minimize(cp_model.LinearExpr.weighted_sum(variables, costs))
         for association in self.forbidden:
@@ -165,6 +166,7 @@ class AssociationModel(ABC):
     def capacities(self, is_open: list[Any] | None = None) -> None:
         """Add (18b), (21a)."""
         for k, users in enumerate(self.of_server):
+            self.check()
             count = cp_model.LinearExpr.sum([self.pair[i, k] for i in users])
             if is_open is not None:
                 self.cp.add(count <= self.room[k] * is_open[k])
@@ -174,6 +176,7 @@ class AssociationModel(ABC):
     def knapsack(self, need_hz: FloatArray, is_open: list[Any] | None = None) -> None:
         """Add (18c): what each pair takes at least, shape (N, M), within the CPU of each server."""
         for k, users in enumerate(self.of_server):
+            self.check()
             need, have = need_hz[users, k], float(self.cpu[k]) * (1.0 + TOLERANCE)
             if need.sum() <= have:
                 continue

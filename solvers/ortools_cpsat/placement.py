@@ -74,6 +74,7 @@ class PlacementModel(AssociationModel):
         opening = int(floor(problem.opening_cost * self.units))
         self.terms += [(y, opening) for y in self.is_open]
         for k, users in enumerate(self.of_server):
+            self.check()
             for i in users:
                 cp.add_implication(self.pair[i, k], self.is_open[k])
             # An idle open server never helps.

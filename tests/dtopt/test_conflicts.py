@@ -160,6 +160,15 @@ def test_a_hall_violation_is_found_among_many_users():
     assert structural_conflict(table(latency, 9.0, capacity=capacity, demand=0.1)) is None
 
 
+def test_without_time_a_conflict_is_told_as_it_is():
+    latency = np.ones((40, 6))
+    latency[[3, 8, 11]] = [1, 9, 1, 9, 9, 9]
+    conflict = structural_conflict(table(latency, 5.0, capacity=[1, 9, 1, 9, 9, 20], demand=0.1), 0.0)
+    assert {3, 8, 11} <= set(conflict.users)
+    assert not conflict.irreducible
+    assert str(conflict).endswith("fewer of them may conflict already")
+
+
 def test_users_without_a_common_server_need_as_many_servers_open():
     latency = np.full((5, 4), 9.0)
     latency[[0, 1, 2], [0, 1, 2]] = 1.0

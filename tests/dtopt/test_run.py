@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dtopt.result import Status, relative_gap
-from dtopt.run import Run, Stopped
+from dtopt.run import Run, Stopped, pass_on
 from dtopt.stop import MaxIterations
 from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import tiny_problem
@@ -115,3 +115,38 @@ def test_the_result_is_plain_json():
 )
 def test_relative_gap(objective, bound, gap):
     assert relative_gap(objective, bound) == gap
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_the_end_of_the_memory_keeps_the_incumbent(error):
+    with Run(problem, "test") as run:
+        run.offer(np.array(choice))
+        raise error
+    assert run.result().status is Status.MEMORY_LIMIT
+    assert run.result().objective == best
+    assert run.result().message == "out of memory; the best solution so far is kept"
+    with Run(problem, "test") as run:
+        raise error
+    assert run.result().status is Status.MEMORY_LIMIT
+    assert run.result().solution is None
+    assert run.result().message == "out of memory"
+
+
+@pytest.mark.parametrize(("error", "status"), [(MemoryError, "memory_limit"), (KeyboardInterrupt, "interrupted")])
+def test_what_ended_a_run_inside_another_ends_that_as_well(error, status):
+    with Run(problem, "inner") as inner:
+        inner.offer(np.array(choice))
+        raise error
+    with Run(problem, "outer") as outer:
+        outer.offer(inner.result().solution)
+        pass_on(inner.result())
+        pytest.fail("it went on")
+    assert outer.result().status == status
+    assert outer.result().objective == best

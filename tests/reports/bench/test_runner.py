@@ -80,6 +80,22 @@ def test_every_end_of_a_run_is_a_row_and_the_bench_goes_on(plugin, tmp_path):
     assert '"misbehaving":"1.0"' in results.machines.versions[0]
 
 
+def test_a_run_that_takes_too_much_memory_is_stopped_with_its_incumbent(plugin, tmp_path):
+    plan = plan_of(["hoarder", "giant", "quick"], limit=60.0, memory_limit=0.6)
+    with Store(tmp_path / "r.sqlite") as store:
+        assert run_plan(plan, store, workers=1)
+    results = load([tmp_path / "r.sqlite"])
+    assert results.rejected.empty
+    runs = results.runs.set_index("solver")
+    assert runs.status.to_dict() == {"hoarder": "memory_limit", "giant": "memory_limit", "quick": "feasible"}
+    assert runs.objective.notna().all()
+    assert runs.message["hoarder"] == "stopped at its memory limit of 0.6 GiB, with what it had at its limit"
+    assert runs.message["giant"] == "out of memory; the best solution so far is kept"
+    # A run under another limit is another run.
+    keys = [{task.key for task in plan_of(["quick"], memory_limit=limit).tasks} for limit in (None, 0.6, 1.0)]
+    assert len(set.union(*keys)) == 3
+
+
 def test_a_solver_that_holds_the_interpreter_is_ended_from_outside(plugin, tmp_path, monkeypatch):
     # The process cannot tell its incumbent then; here it is as if its watch did not come.
     monkeypatch.setattr(keeper, "GRACE_SECONDS", -10.0)

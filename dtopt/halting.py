@@ -1,0 +1,51 @@
+"""Compiled computations that end when the time of the run is over, although they cannot look at a clock.
+
+They are compiled without Python's lock and look at a flag, which another thread sets.
+"""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from dtopt.stop import seconds_left
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dtopt.arrays import BoolArray
+
+__all__ = ["in_time"]
+
+#: What the system can wait for, s.
+LONGEST_S = 1e6
+
+Found = TypeVar("Found")
+
+
+def in_time(work: Callable[[BoolArray], Found], *, long: bool) -> Found:
+    """Return what some work returns, which is told where the time of the run under way is over.
+
+    Parameters
+    ----------
+    work : callable
+        Called with a flag, shape (1,): once it is set, the work is to end soon, with what it has.
+    long : bool
+        Whether it may take so long that it is worth a thread, some 0.1 ms; else it is not told.
+    """
+    halt = np.zeros(1, dtype=np.bool_)
+    if not long or not math.isfinite(seconds_left()):
+        return work(halt)
+    with ThreadPoolExecutor(1, thread_name_prefix="compiled") as pool:
+        future = pool.submit(work, halt)
+        try:
+            return future.result(timeout=min(seconds_left(), LONGEST_S))
+        except TimeoutError:
+            halt[0] = True
+            return future.result()
+        finally:
+            # On Ctrl-C too.
+            halt[0] = True
