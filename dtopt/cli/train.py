@@ -40,6 +40,7 @@ def train(
     from dtopt.cli.common import settings as settings_of
     from dtopt.errors import InputError
     from dtopt.io.files import load_json, write_text
+    from dtopt.io.locks import WriteLock
 
     trainers = _trainers()
     if show_list:
@@ -56,23 +57,21 @@ def train(
         writable(output, folder=True)
     kept = folder / "config.json"
     settings: dict[str, Any] = {}
-    begun = kept.exists() and any(folder.glob("checkpoint*"))
+    _check_folder(folder, resume=resume)
     if resume:
-        if not begun:
-            raise InputError("holds no training run", where=str(folder), mend="train without --resume")
         settings = load_json(kept)
-    elif begun:
-        raise InputError("holds a training run", where=str(folder), mend="--resume goes on with it, -o takes another")
     if config is not None:
         settings |= read_config(config)
     settings |= settings_of(option or [])
     if seed is not None:
         settings["seed"] = seed
     made = validated(trainer.Config, settings)
-    if not resume:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(json.dumps(settings, indent=1) + "\n", kept)
-    with progress() as bar:
+    folder.mkdir(parents=True, exist_ok=True)
+    with WriteLock(folder), progress() as bar:
+        # Another process may have trained there meanwhile.
+        _check_folder(folder, resume=resume)
+        if not resume:
+            write_text(json.dumps(settings, indent=1) + "\n", kept)
         task = bar.add_task(method, total=None)
 
         def on_step(step: int, steps: int, values: dict[str, Any]) -> None:
@@ -81,6 +80,16 @@ def train(
 
         trainer.train(made, folder, resume=resume, on_step=on_step)
     typer.echo(f"{folder}: {method} is trained")
+
+
+def _check_folder(folder: Path, *, resume: bool) -> None:
+    from dtopt.errors import InputError
+
+    begun = (folder / "config.json").exists() and any(folder.glob("checkpoint*"))
+    if resume and not begun:
+        raise InputError("holds no training run", where=str(folder), mend="train without --resume")
+    if begun and not resume:
+        raise InputError("holds a training run", where=str(folder), mend="--resume goes on with it, -o takes another")
 
 
 def read_config(path: Path) -> dict[str, Any]:

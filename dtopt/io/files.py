@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
+import secrets
 import zipfile
 import zlib
 from contextlib import suppress
@@ -166,7 +166,8 @@ def _compact(value: object) -> str:
 
 def _atomically(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     """Write beside the file and rename, so that no reader ever sees half a file."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Not by the process's number: jobs in containers, which share a folder, often have the same.
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with beside.open("wb") as stream:
             fill(stream)
