@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
+    _holds_the_committed_report(tmp_path)
     pages = list(tmp_path.rglob("*.html"))
     assert len(pages) >= len(PAGES)
     # Nothing is fetched from elsewhere when a page is read.
@@ -119,3 +121,20 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         for tag in re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"(https?:[^\"]+)\"", path.read_text()):
             assert "stylesheet" not in tag
             assert tag.startswith("https://") is False, (path.name, tag)
+
+
+def _holds_the_committed_report(site: Path) -> None:
+    """Check that the page holds every figure of the report, and every file that it shows or links to."""
+    source = ROOT / "reports" / "committed"
+    html = (site / "committed.html").read_text(encoding="utf-8")
+    cells = [unescape(re.sub("<[^>]+>", "", c)).strip() for c in re.findall(r"<td[^>]*>(.*?)</td>", html, re.DOTALL)]
+    lines = (source / "report.md").read_text(encoding="utf-8").splitlines()
+    rows = [
+        line.strip("| ").replace("**", "").replace("\\", "").split(" | ") for line in lines if line.startswith("| ")
+    ]
+    expected = [cell for row in rows if row[0] not in {"solver", "---"} for cell in row]
+    assert len(expected) > 400
+    assert [cell for cell in cells if cell in set(expected)][-len(expected) :] == expected
+    for name in ("profile-time.svg", "gaps.svg", "summary.csv", "tables.tex", "full.toml"):
+        assert f'"committed/{name}"' in html
+        assert (site / "committed" / name).read_bytes() == (source / name).read_bytes()
