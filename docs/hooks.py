@@ -31,8 +31,9 @@ DOWNLOADS = {
 
 def page() -> str:
     """Return the page: the report as it is, its figures, and the files beside it."""
-    # What GitHub takes for an escape, Python-Markdown does not.
-    report = (COMMITTED / "report.md").read_text(encoding="utf-8").replace("\\<", "&lt;")
+    # What GitHub takes for an escape, Python-Markdown does not: bars only in tables.
+    lines = (COMMITTED / "report.md").read_text(encoding="utf-8").replace("\\<", "&lt;").splitlines(keepends=True)
+    report = "".join(line if line.startswith("|") else line.replace("\\|", "|") for line in lines)
     title, first, *others = report.split("\n## ")
     kind = first.partition("\n")[0]
     figures = "\n\n".join(

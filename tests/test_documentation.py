@@ -127,6 +127,8 @@ def _holds_the_committed_report(site: Path) -> None:
     """Check that the page holds every figure of the report, and every file that it shows or links to."""
     source = ROOT / "reports" / "committed"
     html = (site / "committed.html").read_text(encoding="utf-8")
+    text = unescape(re.sub("<[^>]+>", "", html.partition("<article")[2].partition("</article")[0]))
+    assert "\\" not in text.replace("\\input", "")
     cells = [unescape(re.sub("<[^>]+>", "", c)).strip() for c in re.findall(r"<td[^>]*>(.*?)</td>", html, re.DOTALL)]
     lines = (source / "report.md").read_text(encoding="utf-8").splitlines()
     rows = [
