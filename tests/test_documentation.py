@@ -8,6 +8,7 @@ language is a file of that name. Blocks without a language are output.
 from __future__ import annotations
 
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -77,6 +78,22 @@ def test_the_plug_in_that_is_shown_is_the_one_that_is_tested() -> None:
     assert set(shown) == {"dtopt_random_descent/__init__.py", "pyproject.toml"}
     for name, body in shown.items():
         assert body == (ROOT / "examples" / "plugin" / name).read_text()
+
+
+def test_the_model_page_has_every_equation_and_its_code() -> None:
+    table = (
+        (ROOT / "docs" / "model.md").read_text(encoding="utf-8").partition("## Equations")[2].partition("\n\nEach")[0]
+    )
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| (")]
+    numbers = set()
+    for first, *_ in rows:
+        found = [int(n) for n in re.findall(r"\((\d+)[a-e]?\)", first)]
+        numbers |= set(range(found[0], found[-1] + 1)) if "–" in first else set(found)
+    assert numbers == set(range(1, 35))
+    named = [name for *_, code in rows for name in re.findall(r"`((?:dtopt|solvers)\.[\w.]+)`", code)]
+    assert len(named) >= 10
+    for name in named:
+        pkgutil.resolve_name(name)
 
 
 @pytest.mark.parametrize(
