@@ -134,7 +134,7 @@ def _problems(text: str, form: str, data: str | None) -> list[tuple[Problem, dic
     import glob
 
     from dtopt.cli.common import settings
-    from dtopt.errors import InputError
+    from dtopt.errors import InputError, meant
     from dtopt.generators import generate, load_preset, preset_names
     from dtopt.io import SUFFIXES
     from instances.suites.suite import suite_names
@@ -149,9 +149,10 @@ def _problems(text: str, form: str, data: str | None) -> list[tuple[Problem, dic
         here = {"data": data} if data is not None and "data" in function.__annotations__ else {}
         return [(generate(preset, seed=seed, **here, **given), {"preset": preset, "options": given, "seed": seed})]
     if not files and form == "auto" and Path(text).suffix.lower() not in SUFFIXES:
+        near = meant(preset, [*suite_names(), *preset_names()])
         raise InputError(
             f"{text!r} is no suite, no file and no preset",
-            mend=f"suites are {', '.join(suite_names())}; presets are {', '.join(preset_names())}",
+            mend=f"{near}suites are {', '.join(suite_names())}; presets are {', '.join(preset_names())}",
         )
     return read_instances(text, form)
 

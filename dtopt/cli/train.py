@@ -38,7 +38,7 @@ def train(
 
     from dtopt.cli.common import progress, writable
     from dtopt.cli.common import settings as settings_of
-    from dtopt.errors import InputError
+    from dtopt.errors import InputError, meant
     from dtopt.io.files import load_json, write_text
     from dtopt.io.locks import WriteLock
 
@@ -50,7 +50,7 @@ def train(
     if method is None:
         raise InputError("name what to train", mend=names)
     if method not in trainers:
-        raise InputError(f"there is no trainer {method!r}", mend=names)
+        raise InputError(f"there is no trainer {method!r}", mend=f"{meant(method, trainers)}{names}")
     trainer = _loaded(trainers[method])
     folder = output or Path("runs") / method
     if output is not None:
@@ -127,7 +127,7 @@ def validated(model: Any, settings: dict[str, Any]) -> Any:
     """Return settings checked by a trainer's model; what is wrong first is an InputError."""
     from pydantic import ValidationError
 
-    from dtopt.errors import InputError
+    from dtopt.errors import InputError, meant
 
     try:
         return model.model_validate(settings)
@@ -135,7 +135,8 @@ def validated(model: Any, settings: dict[str, Any]) -> Any:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            has = f"there are {', '.join(model.model_fields)}"
+            wrong = str(error.errors()[0]["loc"][-1])
+            has = f"{meant(wrong, model.model_fields)}there are {', '.join(model.model_fields)}"
             raise InputError("is no setting", where=where, mend=has) from None
         raise InputError(f"{first['msg'].lower()}, got {first['input']!r}", where=where) from None
 

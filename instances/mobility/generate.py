@@ -11,7 +11,7 @@ import numpy as np
 
 from dtopt.arrays import float_array, int_array, number
 from dtopt.channel import ModelledChannel
-from dtopt.errors import InputError
+from dtopt.errors import InputError, meant
 from dtopt.generators import generate
 from dtopt.geography import Projection
 from dtopt.problem import Migration, Placement
@@ -116,9 +116,8 @@ def generate_scenario(
         On an unknown preset or option, a value out of range, or a trace that is too short or holds too few users.
     """
     if mobility not in get_args(Mobility):
-        raise InputError(
-            f"unknown value {mobility!r}", where="mobility", mend=f"one of {', '.join(get_args(Mobility))}"
-        )
+        mend = f"{meant(mobility, get_args(Mobility))}one of {', '.join(get_args(Mobility))}"
+        raise InputError(f"unknown value {mobility!r}", where="mobility", mend=mend)
     for name, given in (("trace", trace), ("origin", origin)):
         if given is not None and mobility != "trace":
             raise InputError(f"goes only with a trace, this is {mobility}", where=name, mend="mobility trace")

@@ -38,7 +38,7 @@ def test_a_run_ends_and_is_not_begun_twice(dtopt, tmp_path, small):
         ([], "name what to train (one of "),
         (["chess"], "there is no trainer 'chess' (one of "),
         (["maddpg", "--set", "gamma=2"], "gamma: input should be less than 1, got 2"),
-        (["maddpg", "--set", "gama=0.5"], "gama: is no setting (there are gamma, "),
+        (["maddpg", "--set", "gama=0.5"], "gama: is no setting (did you mean 'gamma'? there are gamma, "),
         (["maddpg", "--set", "iterations=many"], "iterations: input should be a valid integer"),
         (["maddpg", "--set", "gamma"], "--set: 'gamma' is not key=value"),
         (["maddpg", "--set", "seed=1", "--set", "seed=2"], "seed is given twice"),
