@@ -60,6 +60,11 @@ def train(
     _check_folder(folder, resume=resume)
     if resume:
         settings = load_json(kept)
+        try:
+            validated(trainer.Config, settings)
+        except InputError as error:
+            mend = "was another method trained there?"
+            raise InputError(f"does not fit {method}: {error}", where=str(kept), mend=mend) from None
     if config is not None:
         settings |= read_config(config)
     settings |= settings_of(option or [])

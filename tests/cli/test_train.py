@@ -56,6 +56,15 @@ def test_wrong_use_is_one_line(dtopt, tmp_path, monkeypatch, arguments, line):
     assert line in err
 
 
+def test_a_folder_of_another_method_is_told(dtopt, tmp_path):
+    (tmp_path / "config.json").write_text('{"iterations": 2, "networks": 3}')
+    (tmp_path / "checkpoint.pt").write_bytes(b"")
+    code, _, err = dtopt("train", "policy", "-o", tmp_path, "--resume")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "config.json: does not fit policy: " in err
+    assert "(was another method trained there?)" in err
+
+
 def test_a_file_that_is_no_toml_is_named(dtopt, tmp_path):
     (tmp_path / "bad.toml").write_text("iterations = = 3")
     code, _, err = dtopt("train", "maddpg", "--config", tmp_path / "bad.toml", "-o", tmp_path / "run")
