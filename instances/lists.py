@@ -32,8 +32,8 @@ STATION_COLUMNS = {"cpu_hz": 0.0, "capacity": 0.0}
 USER_COLUMNS = {"data_bits": 0.0, "update_bits": 0.0, "tx_power_w": 0.0, "deadline_s": 0.0}
 #: Spread of the users made up around those of a list that is too short, m: across a street.
 JITTER_M = 25.0
-#: Users of a list that are further than this from every station are a mistake: no base station reaches so far.
-REACH_M = 100e3
+#: Users of a list that are further than this from every station are a mistake: cells are hardly ever built larger.
+REACH_M = 30e3
 
 
 def csv(
