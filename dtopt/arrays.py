@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from dtopt.errors import InputError
+from dtopt.errors import InputError, meant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,7 +161,9 @@ def choice(value: object, field: str, kinds: object) -> None:
         If it is another.
     """
     if value not in get_args(kinds):
-        raise InputError(f"unknown value {value!r}", where=field, mend=f"one of {', '.join(get_args(kinds))}")
+        known = get_args(kinds)
+        mend = f"{meant(str(value), known)}one of {', '.join(known)}"
+        raise InputError(f"unknown value {value!r}", where=field, mend=mend)
 
 
 def names(value: Sequence[str] | None, field: str, count: int) -> tuple[str, ...] | None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["DtoptError", "InputError", "SolverDiedError", "UnknownSolverError", "UnsupportedProblemError"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["DtoptError", "InputError", "SolverDiedError", "UnknownSolverError", "UnsupportedProblemError", "meant"]
 
 
 class DtoptError(Exception):
@@ -46,3 +51,12 @@ class UnsupportedProblemError(DtoptError):
 
 class SolverDiedError(DtoptError, RuntimeError):
     """The process of a guarded solver ended without a result and without an incumbent; the message says how."""
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return how the mend of a wrong name begins, ``did you mean 'exact'? ``, or nothing where no known one is near."""
+    import difflib
+
+    names = {one.lower(): one for one in known}
+    found = difflib.get_close_matches(name.lower(), names, n=1)
+    return f"did you mean {names[found[0]]!r}? " if found else ""

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
-from dtopt.errors import InputError
+from dtopt.errors import InputError, meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,9 @@ def load_preset(name: str) -> Callable[..., Problem]:
     """
     entry = _entries().get(name)
     if entry is None:
-        raise InputError(f"unknown preset {name!r}", mend=f"one of {', '.join(preset_names())}")
+        raise InputError(
+            f"unknown preset {name!r}", mend=f"{meant(name, _entries())}one of {', '.join(preset_names())}"
+        )
     preset: Callable[..., Problem] = entry.load()
     return preset
 
@@ -68,7 +70,8 @@ def generate(preset: str, *, seed: int = 0, **options: Any) -> Problem:
     known = inspect.signature(function).parameters
     for option in options:
         if option not in known:
-            raise InputError(f"preset {preset!r} has no option {option!r}", mend=f"it has {', '.join(known)}")
+            mend = f"{meant(option, known)}it has {', '.join(known)}"
+            raise InputError(f"preset {preset!r} has no option {option!r}", mend=mend)
     if seed < 0:
         raise InputError(f"must be >= 0, got {seed}", where="seed")
     return function(seed=seed, **options)

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dtopt.errors import InputError, UnknownSolverError, UnsupportedProblemError
+from dtopt.errors import InputError, UnknownSolverError, UnsupportedProblemError, meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -116,7 +116,9 @@ def load_entry(entries: Mapping[str, EntryPoint], name: str, what: str) -> Any:
     """
     entry = entries.get(name)
     if entry is None:
-        raise UnknownSolverError(f"unknown {what} {name!r}; there are {', '.join(sorted(entries))}")
+        raise UnknownSolverError(
+            f"unknown {what} {name!r}; {meant(name, entries)}there are {', '.join(sorted(entries))}"
+        )
     try:
         return entry.load()
     except ImportError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,8 @@ STATION_COLUMNS = {"cpu_hz": 0.0, "capacity": 0.0}
 USER_COLUMNS = {"data_bits": 0.0, "update_bits": 0.0, "tx_power_w": 0.0, "deadline_s": 0.0}
 #: Spread of the users made up around those of a list that is too short, m: across a street.
 JITTER_M = 25.0
+#: Users of a list that are further than this from every station are a mistake: cells are hardly ever built larger.
+REACH_M = 30e3
 
 
 def csv(
@@ -79,6 +82,8 @@ def csv(
     )
     user_list = read_points(users, columns=parse_columns(user_columns, "user_columns"), optional=USER_COLUMNS)
     n = None if max_users is None else min(count(max_users, "max_users"), len(user_list))
+    _check_stations(station_list)
+    station_list, user_list = _told_apart(station_list), _told_apart(user_list)
     scene = from_points(
         "csv",
         seed,
@@ -86,6 +91,7 @@ def csv(
         user_list,
         channel=Propagation(path_loss, constants.CARRIER_GHZ, fading, seed=seed),
         rectangle=parse_rectangle(rectangle),
+        reach_m=REACH_M,
         n_stations=None if max_stations is None else min(count(max_stations, "max_stations"), len(station_list)),
         n_users=n,
     )
@@ -100,6 +106,7 @@ def from_points(
     *,
     channel: Propagation,
     rectangle: Rectangle | None = None,
+    reach_m: float = np.inf,
     n_stations: int | None = None,
     n_users: int | None = None,
 ) -> Scene:
@@ -114,6 +121,8 @@ def from_points(
     channel : Propagation
     rectangle : tuple, optional
         West, south, east, north, m.
+    reach_m : float
+        How far a user may be from the nearest station, m.
     n_stations : int, optional
         A random subset of so many stations.
     n_users : int, optional
@@ -123,13 +132,16 @@ def from_points(
     Raises
     ------
     InputError
-        If one list is in degrees and the other in metres, the rectangle is empty, or there are too few stations.
+        If one list is in degrees and the other in metres, the rectangle is empty, a user is out of reach, or there are
+        too few stations.
     """
     if stations.degrees != users.degrees:
         raise InputError("one list is in degrees, the other in metres", where=f"{stations.path}, {users.path}")
     projection = stations.south_west() if stations.degrees else Projection(0.0, 0.0)
     if rectangle is not None:
         stations, users = stations.inside(projection, rectangle), users.inside(projection, rectangle)
+    if np.isfinite(reach_m):
+        _check_reach(stations, users, projection, reach_m)
     random = streams(seed)
     if n_stations is not None:
         if n_stations > len(stations):
@@ -167,6 +179,48 @@ def from_points(
         user_names=_unique(users.names),
         station_names=_unique(stations.names),
     )
+
+
+def _check_reach(stations: Points, users: Points, projection: Projection, reach_m: float) -> None:
+    from scipy.spatial import KDTree
+
+    distance = np.asarray(KDTree(stations.metres(projection)).query(users.metres(projection))[0])
+    if (distance > reach_m).any():
+        i = int(distance.argmax())
+        hint = "are latitude and longitude swapped in one of the lists? " if users.degrees else ""
+        raise InputError(
+            f"is {distance[i] / 1e3:,.0f} km from the nearest station, {reach_m / 1e3:g} km at most make sense",
+            where=f"{users.path}: line {users.lines[i]}",
+            mend=f"{hint}rectangle=WEST,SOUTH,EAST,NORTH takes only what lies inside",
+        )
+
+
+def _check_stations(stations: Points) -> None:
+    """Raise InputError where a station is there twice: its CPU would count twice."""
+    seen: dict[tuple[object, ...], int] = {}
+    for i, line in enumerate(stations.lines.tolist()):
+        name = stations.names[i] if stations.names is not None else ""
+        values = (float(column[i]) for column in stations.values.values())
+        row = (name, *stations.position[i].tolist(), *values)
+        if row in seen:
+            raise InputError(f"is the station of line {seen[row]} again", where=f"{stations.path}: line {line}")
+        seen[row] = line
+
+
+def _told_apart(points: Points) -> Points:
+    """Return the points with names that differ: the second Spencer is Spencer (2)."""
+    if points.names is None or not all(points.names):
+        return points
+    given, seen = set(points.names), dict.fromkeys(points.names, 0)
+    names = []
+    for name in points.names:
+        seen[name] += 1
+        shown = name
+        while seen[name] > 1 and shown in given:
+            shown = f"{name} ({seen[name]})"
+            seen[name] += shown in given
+        names.append(shown)
+    return replace(points, names=tuple(names))
 
 
 def _sample(rng: np.random.Generator, available: int, wanted: int) -> IntArray:

@@ -2,19 +2,23 @@
 
 >>> stations = read_points("sites.csv", columns={"latitude": "LAT", "longitude": "LON", "name": "SITE_ID"})
 
+Cells end at commas, or, where the heading has none, at semicolons or tabs, as spreadsheets write them where the comma
+is the decimal mark; numbers may then be written with it.
+
 Degrees are projected to metres by `dtopt.geography.Projection`.
 """
 
 from __future__ import annotations
 
 import csv as csv_module
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtopt.errors import InputError
+from dtopt.errors import InputError, meant
 from dtopt.geography import Projection
 
 if TYPE_CHECKING:
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 
     from dtopt.arrays import BoolArray, FloatArray, IntArray
 
-__all__ = ["Points", "Rectangle", "parse_columns", "parse_rectangle", "read_points"]
+__all__ = ["Points", "Rectangle", "decimal_points", "delimiter_of", "parse_columns", "parse_rectangle", "read_points"]
 
 #: Headings recognised without a mapping, in lower case.
 HEADINGS = {
@@ -32,6 +36,8 @@ HEADINGS = {
     "y_m": ("y_m", "y"),
     "name": ("name", "id", "site_id"),
 }
+
+_DECIMAL_COMMA = re.compile(r"^(\s*[-+]?\d+),(\d+\s*(?:[eE][-+]?\d+\s*)?)$")
 
 Rectangle = tuple[float, float, float, float]
 
@@ -124,7 +130,9 @@ def read_points(
     known = {"latitude", "longitude", "x_m", "y_m", "name", *optional}
     for key in columns:
         if key not in known:
-            raise InputError(f"unknown column {key!r}", where="columns", mend=f"one of {', '.join(sorted(known))}")
+            raise InputError(
+                f"unknown column {key!r}", where="columns", mend=f"{meant(key, known)}one of {', '.join(sorted(known))}"
+            )
     heading, rows, lines = _rows(path)
     found = {key: _column(path, heading, key, columns.get(key)) for key in known}
     degrees = _is_degrees(path, heading, found)
@@ -135,9 +143,11 @@ def read_points(
             bad = np.abs(position[:, axis]) > limit
             if bad.any():
                 i = int(bad.argmax())
+                swapped = axis == 0 and (np.abs(position) <= (180.0, 90.0)).all()
                 raise InputError(
                     f"{pair[axis]} must be between -{limit:g} and {limit:g}, got {position[i, axis]:g}",
                     where=_place(path, lines[i], heading, found[pair[axis]]),
+                    mend="latitude and longitude seem to be swapped" if swapped else None,
                 )
     values = {}
     for key, above in optional.items():
@@ -182,18 +192,22 @@ def parse_rectangle(value: str | Rectangle | None) -> Rectangle | None:
 
 
 def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
-    """Return heading, rows and their line numbers; blank lines are left out."""
+    """Return heading, rows and their line numbers; blank lines are left out, and points are the decimal mark."""
     rows: list[list[str]] = []
     lines: list[int] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv_module.reader(file, strict=True)
+            mark = delimiter_of(file.readline())
+            file.seek(0)
+            reader = csv_module.reader(file, strict=True, delimiter=mark)
             for row in reader:
                 if any(cell.strip() for cell in row):
                     rows.append(row)
                     lines.append(reader.line_num)
     except UnicodeDecodeError as error:
-        raise InputError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
+        raise InputError(
+            f"is not UTF-8 text (byte {error.start})", where=str(path), mend="save it as CSV UTF-8"
+        ) from None
     except csv_module.Error as error:
         raise InputError(f"is not CSV: {error}", where=f"{path}: line {reader.line_num}") from None
     except OSError as error:
@@ -203,15 +217,35 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
     heading = [cell.strip() for cell in rows[0]]
     for row, line in zip(rows[1:], lines[1:], strict=True):
         if len(row) != len(heading):
-            raise InputError(f"has {len(row)} cells, the heading has {len(heading)}", where=f"{path}: line {line}")
+            mend = (
+                "numbers with decimal commas need semicolons between cells"
+                if mark == "," and len(row) > len(heading)
+                else None
+            )
+            raise InputError(
+                f"has {len(row)} cells, the heading has {len(heading)}", where=f"{path}: line {line}", mend=mend
+            )
+    if mark != ",":
+        rows[1:] = [decimal_points(row) for row in rows[1:]]
     return heading, rows[1:], lines[1:]
+
+
+def decimal_points(row: list[str]) -> list[str]:
+    """Return the cells of a row with numbers such as ``-37,81`` written as ``-37.81``."""
+    return [_DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in row]
+
+
+def delimiter_of(heading: str) -> str:
+    """Return what parts the cells of a file with this heading: the comma, unless it has none."""
+    return "," if "," in heading else ";" if ";" in heading else "\t" if "\t" in heading else ","
 
 
 def _column(path: Path, heading: list[str], key: str, wanted: str | None) -> int | None:
     """Return the index of a column, None where it is not there and nobody asked for it by name."""
     if wanted is not None:
         if wanted not in heading:
-            raise InputError(f"has no column {wanted!r}", where=str(path), mend=f"it has {', '.join(heading)}")
+            mend = f"{meant(wanted, heading)}it has {', '.join(heading)}"
+            raise InputError(f"has no column {wanted!r}", where=str(path), mend=mend)
         return heading.index(wanted)
     lower = [cell.lower() for cell in heading]
     return next((lower.index(name) for name in HEADINGS.get(key, (key,)) if name in lower), None)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from dtopt.errors import InputError
+from dtopt.io.locks import WriteLock
 from reports.records import COLUMNS, canonical, checksum
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ INSTANCE_COLUMNS = (
 MACHINE_COLUMNS = ("id", "hash", "cpu", "cores", "memory_gb", "os", "python", "versions")
 #: How long a writer waits for another, s.
 BUSY_SECONDS = 60.0
+#: What to do where several machines are to write.
+MERGE = "give each machine a file of its own; `dtopt report` takes several and merges them"
 _TABLES = {
     "instances": (INSTANCE_COLUMNS, "label"),
     "machines": (MACHINE_COLUMNS, "id"),
@@ -87,6 +90,8 @@ def problem_of(instance: Instance, *, data: str | None = None) -> Problem:
 class Store:
     """A results file that is open for writing; it is made where it does not exist.
 
+    Several processes of one machine may write to it, each the runs that it has got by `claim`.
+
     Parameters
     ----------
     path : path
@@ -96,21 +101,27 @@ class Store:
     Raises
     ------
     InputError
-        If the file is no results file, is damaged, or cannot be written.
+        If the file is no results file, is damaged, cannot be written, or is being written on another machine.
     """
 
     def __init__(self, path: str | os.PathLike[str], title: str = "") -> None:
         self.path = Path(path)
-        with self._faults("opened"):
-            # Threads that hand out runs ask what is there already; SQLite itself keeps them apart.
-            self._database = sqlite3.connect(
-                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            try:
-                self._prepare(title)
-            except BaseException:
-                self._database.close()
-                raise
+        # SQLite's write-ahead log is shared memory: processes of two machines would damage the file.
+        self._lock = WriteLock(self.path, shared=True, merge=MERGE)
+        try:
+            with self._faults("opened"):
+                # Threads that hand out runs ask what is there already; SQLite itself keeps them apart.
+                self._database = sqlite3.connect(
+                    self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                )
+                try:
+                    self._prepare(title)
+                except BaseException:
+                    self._database.close()
+                    raise
+        except BaseException:
+            self._lock.close()
+            raise
 
     def _prepare(self, title: str) -> None:
         database = self._database
@@ -142,6 +153,23 @@ class Store:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+        self._lock.close()
+
+    # --- who does what --------------------------------------------------------------------------------------------
+
+    def claim(self, key: str) -> bool:
+        """Return whether a run is this process's to do: it is not there, and no other process that lives has it."""
+        if not self._lock.claim(key):
+            return False
+        # Whoever had it may have finished it just now.
+        if self.has(key):
+            self._lock.release(key)
+            return False
+        return True
+
+    def release(self, key: str) -> None:
+        """Give a run back that was claimed, finished or not."""
+        self._lock.release(key)
 
     # --- writing --------------------------------------------------------------------------------------------------
 

@@ -76,7 +76,7 @@ def verdict(comparison: Comparison, label: str) -> str:
     others = [s for s in summaries if s.found and s not in winners]
     if others:
         told = [f"{s.best.solver} by {percent(comparison.above_best(s.best))}" for s in others]
-        text += f" Worse are {listed(told)}."
+        text += f" Worse {'is' if len(told) == 1 else 'are'} {listed(told)}."
     without = [s for s in summaries if not s.found]
     if without:
         text += f" No solution from {listed([s.best.solver for s in without])}."

@@ -8,11 +8,13 @@ language is a file of that name. Blocks without a language are output.
 from __future__ import annotations
 
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,22 @@ def test_the_plug_in_that_is_shown_is_the_one_that_is_tested() -> None:
         assert body == (ROOT / "examples" / "plugin" / name).read_text()
 
 
+def test_the_model_page_has_every_equation_and_its_code() -> None:
+    table = (
+        (ROOT / "docs" / "model.md").read_text(encoding="utf-8").partition("## Equations")[2].partition("\n\nEach")[0]
+    )
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| (")]
+    numbers = set()
+    for first, *_ in rows:
+        found = [int(n) for n in re.findall(r"\((\d+)[a-e]?\)", first)]
+        numbers |= set(range(found[0], found[-1] + 1)) if "–" in first else set(found)
+    assert numbers == set(range(1, 35))
+    named = [name for *_, code in rows for name in re.findall(r"`((?:dtopt|solvers)\.[\w.]+)`", code)]
+    assert len(named) >= 10
+    for name in named:
+        pkgutil.resolve_name(name)
+
+
 @pytest.mark.parametrize(
     "page",
     [p for p in PAGES if any(b.language in RUN and not b.reason for b in blocks(p))],
@@ -112,6 +130,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
+    _holds_the_committed_report(tmp_path)
     pages = list(tmp_path.rglob("*.html"))
     assert len(pages) >= len(PAGES)
     # Nothing is fetched from elsewhere when a page is read.
@@ -119,3 +138,22 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         for tag in re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"(https?:[^\"]+)\"", path.read_text()):
             assert "stylesheet" not in tag
             assert tag.startswith("https://") is False, (path.name, tag)
+
+
+def _holds_the_committed_report(site: Path) -> None:
+    """Check that the page holds every figure of the report, and every file that it shows or links to."""
+    source = ROOT / "reports" / "committed"
+    html = (site / "committed.html").read_text(encoding="utf-8")
+    text = unescape(re.sub("<[^>]+>", "", html.partition("<article")[2].partition("</article")[0]))
+    assert "\\" not in text.replace("\\input", "")
+    cells = [unescape(re.sub("<[^>]+>", "", c)).strip() for c in re.findall(r"<td[^>]*>(.*?)</td>", html, re.DOTALL)]
+    lines = (source / "report.md").read_text(encoding="utf-8").splitlines()
+    rows = [
+        line.strip("| ").replace("**", "").replace("\\", "").split(" | ") for line in lines if line.startswith("| ")
+    ]
+    expected = [cell for row in rows if row[0] not in {"solver", "---"} for cell in row]
+    assert len(expected) > 400
+    assert [cell for cell in cells if cell in set(expected)][-len(expected) :] == expected
+    for name in ("profile-time.svg", "gaps.svg", "summary.csv", "tables.tex", "full.toml"):
+        assert f'"committed/{name}"' in html
+        assert (site / "committed" / name).read_bytes() == (source / name).read_bytes()

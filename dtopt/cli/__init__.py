@@ -11,6 +11,8 @@ from typing import NoReturn
 
 __all__ = ["main"]
 
+#: What no pip brings when it is missing.
+_OURS = frozenset({"dtopt", "solvers", "instances", "reports"})
 #: Exit codes beside 0: a fault of dtopt itself, wrong input or use, no feasible solution, interrupted.
 FAULT, BAD_INPUT, NO_SOLUTION, INTERRUPTED = 1, 2, 3, 130
 
@@ -56,6 +58,8 @@ def _run() -> NoReturn:
     except Exception as error:
         if os.environ.get("DTOPT_DEBUG"):
             raise
+        if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] not in _OURS:
+            _fail(f"the package {error.name.partition('.')[0]!r} is not installed", hint="install it with pip")
         if isinstance(error, OSError):
             _fail(f"{error.filename}: {error.strerror}" if error.filename else f"output: {error.strerror or error}")
         if isinstance(error, SolverDiedError):

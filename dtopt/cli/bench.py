@@ -73,6 +73,7 @@ def bench(
                 backend=backend,  # type: ignore[arg-type] # checked there
                 address=address,
                 on_run=progress.advance,
+                on_others=progress.others,
             )
         statuses = ", ".join(f"{count} {status}" for status, count in store.statuses().items())
         typer.echo(f"{path}: {sum(store.statuses().values())} runs ({statuses})")
@@ -133,7 +134,7 @@ def _problems(text: str, form: str, data: str | None) -> list[tuple[Problem, dic
     import glob
 
     from dtopt.cli.common import settings
-    from dtopt.errors import InputError
+    from dtopt.errors import InputError, meant
     from dtopt.generators import generate, load_preset, preset_names
     from dtopt.io import SUFFIXES
     from instances.suites.suite import suite_names
@@ -148,9 +149,10 @@ def _problems(text: str, form: str, data: str | None) -> list[tuple[Problem, dic
         here = {"data": data} if data is not None and "data" in function.__annotations__ else {}
         return [(generate(preset, seed=seed, **here, **given), {"preset": preset, "options": given, "seed": seed})]
     if not files and form == "auto" and Path(text).suffix.lower() not in SUFFIXES:
+        near = meant(preset, [*suite_names(), *preset_names()])
         raise InputError(
             f"{text!r} is no suite, no file and no preset",
-            mend=f"suites are {', '.join(suite_names())}; presets are {', '.join(preset_names())}",
+            mend=f"{near}suites are {', '.join(suite_names())}; presets are {', '.join(preset_names())}",
         )
     return read_instances(text, form)
 
@@ -193,6 +195,7 @@ class _Progress:
         self._total, self._done, self._first = total, done, done
         self._clock = time.monotonic
         self._started = self._told = self._clock()
+        self._theirs, self._waiting = 0, False
         self._quiet = not console.is_terminal
         # Labels come from files: what looks like markup is not.
         columns = (
@@ -226,3 +229,13 @@ class _Progress:
             self._told = now
             left = (now - self._started) / (self._done - self._first) * (self._total - self._done)
             typer.echo(f"{self._done}/{self._total} runs, about {timedelta(seconds=round(left))} left", err=True)
+
+    def others(self, done: int, waiting: int) -> None:
+        """Show what other processes have done, and that nothing is left but their runs."""
+        new, self._theirs = done - self._theirs, done
+        self._done, self._first = self._done + new, self._first + new
+        told = f"waiting for {waiting} runs of other processes" if waiting else "bench"
+        self._bar.update(self._task, advance=new, description=told)
+        if waiting and self._quiet and not self._waiting:
+            typer.echo(told, err=True)
+        self._waiting = waiting > 0

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dtopt.errors import InputError
+from dtopt.errors import InputError, meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,9 +116,10 @@ def load(name: str, *, seed: int = 0, data: Path | None = None, file_format: str
             given.setdefault("data", str(data))
         return [generate(preset, seed=given.pop("seed", seed), **given)]
     if path.suffix.lower() not in SUFFIXES and not path.exists():
+        near = meant(preset, preset_names())
         raise InputError(
             f"{name!r} is no file and no preset",
-            mend=f"files end in {' or '.join(SUFFIXES)}; presets are {', '.join(preset_names())}",
+            mend=f"{near}files end in {' or '.join(SUFFIXES)}; presets are {', '.join(preset_names())}",
         )
     return [read(path)]
 

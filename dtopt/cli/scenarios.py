@@ -77,7 +77,7 @@ def scenario_options(preset: str, named: dict[str, Any], pairs: Sequence[str]) -
         The others, as key=value.
     """
     from dtopt.cli.common import settings
-    from dtopt.errors import InputError
+    from dtopt.errors import InputError, meant
     from dtopt.generators import load_preset, load_scenario_maker
 
     maker, function = load_scenario_maker(), load_preset(preset)
@@ -92,8 +92,9 @@ def scenario_options(preset: str, named: dict[str, Any], pairs: Sequence[str]) -
         elif key in preset_own:
             others.append(pair)
         else:
-            has = [k for k in own if k not in {"preset", "options"}] + preset_own
-            raise InputError(f"a scenario of {preset!r} has no option {key!r}", mend=f"it has {', '.join(has)}")
+            has = list(dict.fromkeys([*(k for k in own if k not in {"preset", "options"}), *preset_own]))
+            mend = f"{meant(key, has)}it has {', '.join(has)}"
+            raise InputError(f"a scenario of {preset!r} has no option {key!r}", mend=mend)
     found = settings(mine, "--set", maker) | settings(others, "--set", function)
     if "trace" in found:
         found.setdefault("mobility", "trace")
@@ -108,7 +109,7 @@ def load_scenarios(name: str, named: dict[str, Any], seeds: Sequence[int]) -> li
     InputError
         If it is neither, or the file or an option is wrong.
     """
-    from dtopt.errors import InputError
+    from dtopt.errors import InputError, meant
     from dtopt.generators import generate_scenario, preset_names
     from dtopt.io.scenarios import SUFFIX, read_scenario
 
@@ -117,7 +118,7 @@ def load_scenarios(name: str, named: dict[str, Any], seeds: Sequence[int]) -> li
         return [read_scenario(path)]
     preset, _, text = name.partition(":")
     if preset not in preset_names():
-        mend = f"files end in {SUFFIX}; presets are {', '.join(preset_names())}"
+        mend = f"{meant(preset, preset_names())}files end in {SUFFIX}; presets are {', '.join(preset_names())}"
         raise InputError(f"{name!r} is no scenario file and no preset", mend=mend)
     options = scenario_options(preset, named, text.split(",") if text else ())
     first = options.pop("seed", None)

@@ -90,13 +90,17 @@ def solve(
             if as_json:
                 finite = proven if proven < float("inf") else None
                 documents.append(result.to_dict() | {"proven_bound": bound, "proven_gap": finite})
-            else:
-                bar.console.file.flush()
-                typer.echo(describe(problem, result, bound, proven))
-            if output is not None and result.solution is not None:
-                _save(result, problem, output, text if len(runs) > 1 else None)
-            if geojson is not None and result.solution is not None:
-                result.to_geojson(_place(result, problem, geojson, text, ".geojson") if len(runs) > 1 else geojson)
+            # Written before it is shown, so that a reader who leaves early (| head) loses no file; shown even where the
+            # disk is full.
+            try:
+                if output is not None and result.solution is not None:
+                    _save(result, problem, output, text if len(runs) > 1 else None)
+                if geojson is not None and result.solution is not None:
+                    result.to_geojson(_place(result, problem, geojson, text, ".geojson") if len(runs) > 1 else geojson)
+            finally:
+                if not as_json:
+                    bar.console.file.flush()
+                    typer.echo(describe(problem, result, bound, proven))
             bar.advance(task)
             if result.solution is None:
                 code = NO_SOLUTION
@@ -113,7 +117,7 @@ def _options(solver: str, pairs: list[str]) -> dict[str, Any]:
     import inspect
 
     from dtopt.cli.common import settings
-    from dtopt.errors import InputError
+    from dtopt.errors import InputError, meant
     from dtopt.registry import load_solver, solver_names
 
     function = load_solver(solver)
@@ -132,7 +136,7 @@ def _options(solver: str, pairs: list[str]) -> dict[str, Any]:
     open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
     for key in found:
         if key not in own and (key in _COMMON or not open_ended):
-            has = f"it has {', '.join(own)}" if own else "it has none"
+            has = f"{meant(key, own)}it has {', '.join(own)}" if own else "it has none"
             raise InputError(f"solver {solver!r} has no option {key!r}", where="--set", mend=has)
     return found
 

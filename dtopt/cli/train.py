@@ -36,8 +36,9 @@ def train(
     """
     from dtopt.cli.common import progress, writable
     from dtopt.cli.common import settings as settings_of
-    from dtopt.errors import InputError
+    from dtopt.errors import InputError, meant
     from dtopt.io.files import load_json
+    from dtopt.io.locks import WriteLock
 
     trainers = _trainers()
     if show_list:
@@ -47,20 +48,28 @@ def train(
     if method is None:
         raise InputError("name what to train", mend=names)
     if method not in trainers:
-        raise InputError(f"there is no trainer {method!r}", mend=names)
+        raise InputError(f"there is no trainer {method!r}", mend=f"{meant(method, trainers)}{names}")
     trainer = _loaded(trainers[method])
     folder = output or Path("runs") / method
     if output is not None:
         writable(output, folder=True)
     kept = folder / "config.json"
-    settings: dict[str, Any] = load_json(kept) if resume and kept.exists() else {}
+    settings: dict[str, Any] = {}
+    if resume and kept.exists():
+        settings = load_json(kept)
+        try:
+            validated(trainer.Config, settings)
+        except InputError as error:
+            mend = "was another method trained there?"
+            raise InputError(f"does not fit {method}: {error}", where=str(kept), mend=mend) from None
     if config is not None:
         settings |= read_config(config)
     settings |= settings_of(option or [])
     if seed is not None:
         settings["seed"] = seed
     made = validated(trainer.Config, settings)
-    with progress() as bar:
+    folder.mkdir(parents=True, exist_ok=True)
+    with WriteLock(folder), progress() as bar:
         task = bar.add_task(method, total=None)
 
         def on_step(step: int, steps: int, values: dict[str, Any]) -> None:
@@ -106,7 +115,7 @@ def validated(model: Any, settings: dict[str, Any]) -> Any:
     """Return settings checked by a trainer's model; what is wrong first is an InputError."""
     from pydantic import ValidationError
 
-    from dtopt.errors import InputError
+    from dtopt.errors import InputError, meant
 
     try:
         return model.model_validate(settings)
@@ -114,7 +123,8 @@ def validated(model: Any, settings: dict[str, Any]) -> Any:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            has = f"there are {', '.join(model.model_fields)}"
+            wrong = str(error.errors()[0]["loc"][-1])
+            has = f"{meant(wrong, model.model_fields)}there are {', '.join(model.model_fields)}"
             raise InputError("is no setting", where=where, mend=has) from None
         raise InputError(f"{first['msg'].lower()}, got {first['input']!r}", where=where) from None
 

@@ -27,7 +27,9 @@ SUFFIXES = (".json", ".npz")
 def _suffix(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise InputError(f"unknown kind of file {suffix!r}", where=str(path), mend=f"one of {', '.join(SUFFIXES)}")
+        lists = "; lists of stations and users: dtopt generate csv" if suffix == ".csv" else ""
+        mend = f"one of {', '.join(SUFFIXES)}{lists}"
+        raise InputError(f"unknown kind of file {suffix!r}", where=str(path), mend=mend)
     return suffix
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
+import secrets
 import zipfile
 import zlib
 from contextlib import suppress
@@ -49,7 +49,7 @@ def load_json(path: Path) -> dict[str, Any]:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
+        raise InputError(f"is not UTF-8 text (byte {error.start})", where=str(path), mend="save it as UTF-8") from None
     return parse_json(text)
 
 
@@ -72,10 +72,8 @@ def parse_json(text: str) -> dict[str, Any]:
     try:
         document = json.loads(text, parse_constant=constant, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
-        what = f"is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        raise InputError(
-            what, mend="the file may be cut off" if error.pos >= len(text.rstrip()) - 1 else None
-        ) from None
+        what = f"is not valid JSON: {error.msg.removesuffix(' at')} at line {error.lineno}, column {error.colno}"
+        raise InputError(what, mend=_json_mend(error, text)) from None
     except RecursionError:
         raise InputError("is nested too deeply") from None
     except ValueError as error:
@@ -85,6 +83,19 @@ def parse_json(text: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InputError("must be a JSON object", mend="it starts with { and ends with }")
     return document
+
+
+def _json_mend(error: json.JSONDecodeError, text: str) -> str | None:
+    """Return what is often wrong where a text is no JSON."""
+    before, after = text[: error.pos].rstrip(), text[error.pos :].lstrip(", \t\r\n")
+    # Python 3.13 points at the comma, earlier ones at the bracket after it.
+    if after[:1] in ("}", "]") and (before.endswith(",") or text[error.pos] == ","):
+        return "there is a comma after the last entry"
+    if error.msg.startswith("Unterminated string") or error.pos >= len(text.rstrip()) - 1:
+        return "the file may be cut off"
+    if after.startswith("'"):
+        return "names and texts are in double quotes"
+    return "JSON has no comments" if after.startswith(("//", "#", "/*")) else None
 
 
 def load_npz(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
@@ -166,7 +177,8 @@ def _compact(value: object) -> str:
 
 def _atomically(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     """Write beside the file and rename, so that no reader ever sees half a file."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Not by the process's number: jobs in containers, which share a folder, often have the same.
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with beside.open("wb") as stream:
             fill(stream)

@@ -24,6 +24,8 @@ __all__ = [
 INSTANCE_FORMAT = "dtopt-instance"
 SOLUTION_FORMAT = "dtopt-solution"
 VERSION = 1
+#: What files of each format are, for people who took one for another.
+_KINDS = {INSTANCE_FORMAT: "an instance", SOLUTION_FORMAT: "a solution", "dtopt-scenario": "a scenario"}
 
 Model = TypeVar("Model", bound=BaseModel)
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -223,7 +225,10 @@ def check(model: type[Model], document: dict[str, Any], format_name: str) -> Mod
         if field not in document:
             raise InputError("is missing", where=field, mend=f"should be {expected!r}")
         if document[field] != expected or isinstance(document[field], bool):
-            raise InputError(f"is {_short(document[field])}", where=field, mend=f"this version reads {expected!r}")
+            given = _KINDS.get(document[field]) if isinstance(document[field], str) else None
+            needed = f"this version reads {expected!r}"
+            mend = f"this is {given}, {_KINDS[format_name]} is needed" if given and field == "format" else needed
+            raise InputError(f"is {_short(document[field])}", where=field, mend=mend)
     try:
         return model.model_validate(document)
     except ValidationError as error:

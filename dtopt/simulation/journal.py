@@ -19,6 +19,7 @@ import numpy as np
 from dtopt.arrays import int_array
 from dtopt.errors import InputError
 from dtopt.io.files import parse_json
+from dtopt.io.locks import WriteLock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,13 +72,23 @@ class Journal:
     Raises
     ------
     InputError
-        If the file exists (without `resume`), is no journal, is of another run, or cannot be written.
+        If the file exists (without `resume`), is no journal, is of another run, is being written by another process, or
+        cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str], header: Mapping[str, Any], *, resume: bool) -> None:
         self.path = Path(path)
         self.entries: list[Entry] = []
         header = {"format": FORMAT, "version": VERSION, **header}
+        # Before looking what is there: two that begin at once would both find nothing.
+        self._lock = WriteLock(self.path)
+        try:
+            self._begin(header, resume=resume)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _begin(self, header: Mapping[str, Any], *, resume: bool) -> None:
         exists = self.path.exists()
         if exists and not resume:
             raise InputError("exists already", where=str(self.path), mend="resume it, or name another file")
@@ -100,6 +111,7 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stream.close()
+        self._lock.close()
 
     def commit(self, entry: Entry) -> None:
         """Write a slot; when this returns, a kill cannot lose it."""

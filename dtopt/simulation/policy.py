@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from dtopt.errors import InputError
+from dtopt.errors import InputError, meant
 from dtopt.registry import load_entry
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def make_policy(name: str, **options: Any) -> Policy:
     known = inspect.signature(factory).parameters
     for option in options:
         if option not in known:
-            has = f"it has {', '.join(known)}" if known else "it has none"
+            has = f"{meant(option, known)}it has {', '.join(known)}" if known else "it has none"
             raise InputError(f"policy {name!r} has no option {option!r}", mend=has)
     return factory(**options)
 

@@ -3,7 +3,8 @@
 >>> trace = read_csv("walks.csv", columns={"id": "NODE", "time_s": "STAMP"})
 
 A CSV file has a heading and one line for each record: an identifier, a time, and x and y in metres or latitude and
-longitude in degrees. Cells are parted by commas, semicolons or tabs, whichever the heading has; lines that begin with
+longitude in degrees. Cells are parted by commas, semicolons or tabs, whichever the heading has, and numbers may
+have decimal commas where cells are not parted by them; lines that begin with
 ``#`` are comments; a file named ``.gz`` is unpacked on the way.
 """
 
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, TextIO
 import numpy as np
 
 from dtopt.errors import InputError
+from instances.tables import decimal_points, delimiter_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -39,8 +41,6 @@ HEADINGS: dict[str, dict[str, float]] = {
     "latitude": dict.fromkeys(("latitude", "lat"), 1.0),
     "longitude": dict.fromkeys(("longitude", "lon", "lng", "long"), 1.0),
 }
-#: What may part cells, tried in this order on the heading.
-DELIMITERS = (",", ";", "\t")
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,16 +250,18 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
         with _open(path) as file:
             texts = content(file)
             first = next(texts, "")
-            delimiter = next((mark for mark in DELIMITERS if mark in first), ",")
+            delimiter = delimiter_of(first)
             heading = [cell.strip() for cell in next(csv_module.reader([first], delimiter=delimiter), [])]
             for row in csv_module.reader(texts, delimiter=delimiter, strict=True):
                 if len(row) != len(heading):
                     what = f"has {len(row)} cells, the heading has {len(heading)}"
                     raise InputError(what, where=f"{path}: line {line}")
-                rows.append(row)
+                rows.append(row if delimiter == "," else decimal_points(row))
                 lines.append(line)
     except UnicodeDecodeError as error:
-        raise InputError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
+        raise InputError(
+            f"is not UTF-8 text (byte {error.start})", where=str(path), mend="save it as CSV UTF-8"
+        ) from None
     except csv_module.Error as error:
         raise InputError(f"is not CSV: {error}", where=f"{path}: line {line}") from None
     except (EOFError, zlib.error, gzip.BadGzipFile):

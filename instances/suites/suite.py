@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dtopt.errors import InputError
+from dtopt.errors import InputError, meant
 from dtopt.io.files import load_json, save_json
 from dtopt.io.packed import pack, unpack
 from dtopt.solution import Solution
@@ -168,7 +168,8 @@ class Suite(_Strict):
             if entry.name == name:
                 return entry
         raise InputError(
-            f"suite {self.name!r} has no instance {name!r}", mend=f"it has {', '.join(e.name for e in self.instances)}"
+            f"suite {self.name!r} has no instance {name!r}",
+            mend=f"{meant(name, (e.name for e in self.instances))}it has {', '.join(e.name for e in self.instances)}",
         )
 
     def with_entry(self, entry: Entry) -> Suite:
@@ -209,7 +210,8 @@ def suite_file(name: str) -> Path:
         return Path(name)
     entry = _entries().get(name)
     if entry is None:
-        raise InputError(f"there is no suite {name!r}", mend=f"one of {', '.join(suite_names())}, or a .json file")
+        mend = f"{meant(name, suite_names())}one of {', '.join(suite_names())}, or a .json file"
+        raise InputError(f"there is no suite {name!r}", mend=mend)
     try:
         with as_file(files(entry.value) / f"{name}.json") as path:
             return path

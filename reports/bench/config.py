@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from dtopt.errors import InputError
+from dtopt.errors import InputError, meant
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,7 +129,8 @@ def check_config(document: dict[str, Any], where: str) -> BenchConfig:
         known = ""
         if fault["type"] == "extra_forbidden":
             model = SolverConfig if fault["loc"][0] == "solvers" else BenchConfig
-            known = f"there are {', '.join(model.model_fields)}"
+            near = meant(str(fault["loc"][-1]), model.model_fields)
+            known = f"{near}there are {', '.join(model.model_fields)}"
         what = fault["msg"].removeprefix("Value error, ")
         what = "is not a known setting" if known else what[:1].lower() + what[1:]
         raise InputError(what, where=f"{where}: {place}", mend=known or None) from None

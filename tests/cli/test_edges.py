@@ -285,3 +285,55 @@ def test_a_narrow_character_set_is_no_error(instance):
     assert run.returncode == 0
     assert run.stderr == ""
     assert "tiny" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.rstrip().removesuffix("}") + ",}", "there is a comma after the last entry"),
+        (lambda t: t.replace('"', "'"), "names and texts are in double quotes"),
+        (lambda t: "// mine\n" + t, "JSON has no comments"),
+        (lambda t: t[: t.index('"users"') + 3], "the file may be cut off"),
+    ],
+)
+def test_what_is_often_wrong_with_json_is_said(dtopt, instance, change, words):
+    instance.write_text(change(instance.read_text()))
+    code, out, err = dtopt("info", instance)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"{instance}: is not valid JSON: " in err
+    assert f"({words})" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("solve", "paper:users=5,stations=2", "-s", "Exakt"), "did you mean 'exact'?"),
+        (("solve", "papr:users=5"), "did you mean 'paper'?"),
+        (("generate", "melborne"), "did you mean 'melbourne'?"),
+        (("generate", "paper", "--set", "station=3"), "did you mean 'stations'?"),
+        (("bench", "papers"), "did you mean 'paper'?"),
+        (("bench", "paper/80x5s1"), "did you mean '80x5-s1'?"),
+        (("suite", "show", "mobilty"), "did you mean 'mobility'?"),
+        (("train", "madpg"), "did you mean 'maddpg'?"),
+        (("simulate", "-p", "look-ahead"), "did you mean 'lookahead'?"),
+        (("simulate", "-p", "lookahead:horizn=3"), "did you mean 'horizon'?"),
+        (("simulate", "--mobility", "manhatan"), "did you mean 'manhattan'?"),
+        (("solve", "sites.csv"), "dtopt generate csv"),
+    ],
+)
+def test_a_wrong_spelling_is_told_with_the_right_one(dtopt, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sites.csv").write_text("lat,lon\n1,2\n")
+    code, out, err = dtopt(*arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert words in err
+
+
+def test_a_package_that_is_missing_is_named(dtopt, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in [n for n in sys.modules if n.startswith("solvers.maddpg")]:
+        monkeypatch.delitem(sys.modules, name)
+    code, _, err = dtopt("solve", "paper:users=4,stations=2", "-s", "maddpg")
+    assert code == 2
+    assert "torch" in err
+    assert err.count("\n") == 1

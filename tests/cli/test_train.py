@@ -51,7 +51,7 @@ def test_a_run_cut_before_its_first_checkpoint_is_not_lost_either(dtopt, tmp_pat
         ([], "name what to train (one of "),
         (["chess"], "there is no trainer 'chess' (one of "),
         (["maddpg", "--set", "gamma=2"], "gamma: input should be less than 1, got 2"),
-        (["maddpg", "--set", "gama=0.5"], "gama: is no setting (there are gamma, "),
+        (["maddpg", "--set", "gama=0.5"], "gama: is no setting (did you mean 'gamma'? there are gamma, "),
         (["maddpg", "--set", "iterations=many"], "iterations: input should be a valid integer"),
         (["maddpg", "--set", "gamma"], "--set: 'gamma' is not key=value"),
         (["maddpg", "--set", "seed=1", "--set", "seed=2"], "seed is given twice"),
@@ -67,6 +67,15 @@ def test_wrong_use_is_one_line(dtopt, tmp_path, monkeypatch, arguments, line):
     assert code == 2
     assert err.count("\n") == 1
     assert line in err
+
+
+def test_a_folder_of_another_method_is_told(dtopt, tmp_path):
+    (tmp_path / "config.json").write_text('{"iterations": 2, "networks": 3}')
+    (tmp_path / "checkpoint.pt").write_bytes(b"")
+    code, _, err = dtopt("train", "policy", "-o", tmp_path, "--resume")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "config.json: does not fit policy: " in err
+    assert "(was another method trained there?)" in err
 
 
 def test_a_file_that_is_no_toml_is_named(dtopt, tmp_path):

@@ -104,7 +104,7 @@ def put(where: str, field: str, value: Any) -> Callable[[dict[str, Any], dict[st
     [
         (
             put("header", "format", "dtopt-instance"),
-            "format: is 'dtopt-instance' (this version reads 'dtopt-scenario')",
+            "format: is 'dtopt-instance' (this is an instance, a scenario is needed)",
         ),
         (put("header", "version", 2), "version: is 2"),
         (put("header", "slot_s", None), "slot_s: is missing"),

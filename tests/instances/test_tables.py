@@ -133,6 +133,39 @@ def test_bad_files_are_named(tmp_path: Path, text: str | bytes, columns: dict[st
         assert str(path) in str(caught.value)
 
 
+def test_spreadsheets_of_countries_with_decimal_commas(tmp_path: Path) -> None:
+    text = (
+        "\ufeffName;Latitude;Longitude;cpu_hz\r\nTor, Nord;52,5200;13,4050;1,6e10\r\n1,5;-52,53;13,41;16000000000\r\n"
+    )
+    for mark in ";\t":
+        points = read_points(write(tmp_path, "s.csv", text.replace(";", mark)), optional=STATION_COLUMNS)
+        assert points.position.tolist() == [[52.52, 13.405], [-52.53, 13.41]]
+        assert points.values["cpu_hz"].tolist() == [1.6e10, 1.6e10]
+        assert points.names is not None
+        assert points.names[0] == "Tor, Nord"
+    with pytest.raises(
+        InputError, match=r"has 5 cells, the heading has 3 \(numbers with decimal commas need semicolons"
+    ):
+        read_points(write(tmp_path, "s.csv", "name,lat,lon\na,52,52,13,40\n"))
+
+
+def test_swapped_and_far_away_and_twice(tmp_path: Path) -> None:
+    swapped = write(tmp_path, "w.csv", "lat,lon\n144.96,-37.81\n144.97,-37.82\n")
+    with pytest.raises(InputError, match=r"line 2, column lat: .* \(latitude and longitude seem to be swapped\)"):
+        read_points(swapped)
+    stations = write(tmp_path, "s.csv", "name,lat,lon\nA,52.52,13.40\nB,52.53,13.41\nA,52.54,13.41\nA (2),52.5,13.4\n")
+    users = write(tmp_path, "u.csv", "lat,lon\n52.52,13.41\n13.41,52.53\n")
+    with pytest.raises(InputError, match=r"u.csv: line 3: is 5,0\d\d km from the nearest station.*swapped in one of"):
+        csv(stations=str(stations), users=str(users))
+    near = write(tmp_path, "n.csv", "lat,lon\n52.52,13.41\n")
+    # Each keeps a name of its own.
+    problem = csv(stations=str(stations), users=str(near))
+    assert problem.network.stations.names == ("A", "B", "A (3)", "A (2)")
+    again = write(tmp_path, "a.csv", "name,lat,lon\nA,52.52,13.40\nB,52.53,13.41\nA,52.52,13.40\n")
+    with pytest.raises(InputError, match=r"a.csv: line 4: is the station of line 2 again"):
+        csv(stations=str(again), users=str(near))
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: No such file"):
         read_points(tmp_path / "none.csv")

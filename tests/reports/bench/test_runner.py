@@ -176,15 +176,91 @@ def _orphans(*parents):
     return found
 
 
-def test_two_processes_share_one_file(plugin, tmp_path):
-    path = tmp_path / "r.sqlite"
-    environment = {**os.environ, "DTOPT_TEST_SLEEP": "0.05"}
+def _begun(log):
+    """Return which runs were begun, and by which process."""
+    if not log.exists():
+        return []
+    lines = [line.rsplit(" ", 1) for line in log.read_text().splitlines()]
+    return [(run, int(parent)) for run, parent in lines]
+
+
+def test_two_processes_share_one_file_and_no_run_is_done_twice(plugin, tmp_path):
+    path, log = tmp_path / "r.sqlite", tmp_path / "log"
+    environment = {**os.environ, "DTOPT_TEST_SLEEP": "0.1", "DTOPT_TEST_LOG": str(log)}
     both = [subprocess.Popen(command(path), env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     errors = [process.communicate(timeout=120)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], errors
+    assert not [e for e in errors if "Traceback" in e or "error" in e]
     results = load([path])
     assert len(results.runs) == 16
     assert results.rejected.empty
+    assert len(_begun(log)) == len(dict(_begun(log))) == 8
+    # The file that says who writes has gone with them.
+    assert not (tmp_path / ".r.sqlite.lock").exists()
+
+
+def test_where_one_of_two_is_killed_the_other_does_its_runs(plugin, tmp_path):
+    path, log = tmp_path / "r.sqlite", tmp_path / "log"
+    environment = {**os.environ, "DTOPT_TEST_SLEEP": "0.4", "DTOPT_TEST_LOG": str(log)}
+    both = [subprocess.Popen(command(path), env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    victim, survivor = both
+    # In the middle of a run.
+    while victim.poll() is None and victim.pid not in dict(_begun(log)).values():
+        time.sleep(0.01)
+    assert victim.poll() is None
+    victim.kill()
+    victim.communicate()
+    errors = survivor.communicate(timeout=120)[1]
+    assert survivor.returncode == 0, errors
+    results = load([path])
+    assert len(results.runs) == 16
+    assert results.rejected.empty
+    # All that was begun twice is the run that the kill has ended.
+    runs = Counter(run for run, _ in _begun(log))
+    assert len(runs) == 8
+    assert sum(runs.values()) <= 9
+    assert not _orphans(victim)
+
+
+def test_a_process_waits_for_the_runs_of_another(plugin, tmp_path):
+    path = tmp_path / "r.sqlite"
+    plan = plan_of(["quick"], seeds=(0, 1))
+    hold = "import sys; from reports.store import Store; s = Store(sys.argv[1]); s.claim(sys.argv[2]); print(1)"
+    other = subprocess.Popen(
+        [sys.executable, "-c", f"{hold}; sys.stdout.flush(); input()", path, plan.tasks[0].key],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    other.stdout.readline()
+    seen, waited = [], []
+
+    def others(done, waiting):
+        waited.append((len(seen), done, waiting))
+        if waiting:
+            other.kill()
+
+    with Store(path) as store:
+        assert run_plan(plan, store, workers=1, on_run=lambda run, new: seen.append(run.seed), on_others=others)
+    other.communicate()
+    # The free one first; then the wait, which the kill has ended.
+    assert seen == [1, 0]
+    assert (1, 0, 1) in waited
+
+
+def test_another_machine_is_told_to_take_a_file_of_its_own(tmp_path):
+    path = tmp_path / "r.sqlite"
+    elsewhere = (
+        "import platform, sys; platform.node = lambda: 'elsewhere'; "
+        "from reports.store import Store; from dtopt.errors import InputError\n"
+        "try: Store(sys.argv[1])\n"
+        "except InputError as error: print(error)"
+    )
+    with Store(path):
+        done = subprocess.run([sys.executable, "-c", elsewhere, path], capture_output=True, text=True, check=True)
+    assert f"{path}: is being written by process {os.getpid()} on " in done.stdout
+    assert "give each machine a file of its own" in done.stdout
+    done = subprocess.run([sys.executable, "-c", elsewhere, path], capture_output=True, text=True, check=True)
+    assert not done.stdout
 
 
 @pytest.mark.parametrize("workers", [1, 2])
