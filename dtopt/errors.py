@@ -58,5 +58,5 @@ def meant(name: str, known: Iterable[str]) -> str:
     import difflib
 
     names = {one.lower(): one for one in known}
-    found = difflib.get_close_matches(name.lower(), names, n=1)
+    found = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.65)
     return f"did you mean {names[found[0]]!r}? " if found else ""
