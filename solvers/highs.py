@@ -25,7 +25,7 @@ __all__ = ["HighsRun", "quiet_highs"]
 
 #: How long HiGHS may take to end once its time is up or it is told to stop: at least so much, s, or this part of its
 #: time. Usually it takes some milliseconds.
-GRACE_S, GRACE_PART = 0.3, 0.05
+GRACE_S, GRACE_PART = 0.1, 0.05
 #: Seconds between two looks at whether to stop.
 POLL_S = 0.02
 

@@ -159,6 +159,8 @@ def _disturb(p: Instance, s: State, kind: int, server: int, other: int, reach: i
         for _ in range(min(n, 2 + below(s.ints, 4))):
             i, c = s.region[below(s.ints, n)], below(s.ints, p.station.shape[1])
             h = p.station[i, c]
+            if s.ints[LOGGED] >= s.log_users.shape[0]:
+                break
             if h >= 0 and h != s.users[i, SERVER] and s.counts[h, COUNT] > 0 and p.cost[i, c] < np.inf:
                 shift(p, s, i, c)
         return bool(n > 0)
@@ -284,15 +286,12 @@ def iterate(
                     gained = before - change
                     s.floats[gain] = max(gained, s.floats[gain] + SMOOTHING * (gained - s.floats[gain]))
             now = s.floats[COST] + s.floats[EXCESS]
-            good = change < -s.floats[LEAST]
-            if not good and now < s.floats[BEST] + s.floats[THRESHOLD] < np.inf:
-                good = True
-                if s.ints[LOGGED] > s.log_users.shape[0] // 2:
-                    # The log must have room for the next iteration: back to the incumbent.
-                    cost, more, mark, good = s.floats[BEST], 0.0, 0, False
+            good = change < -s.floats[LEAST] or now < s.floats[BEST] + s.floats[THRESHOLD] < np.inf
+            better = good and is_feasible(p, s) and s.floats[COST] < s.floats[BEST] - s.floats[LEAST]
+            if keep and good and not better and s.ints[LOGGED] > s.log_users.shape[0] // 2 and s.floats[BEST] < np.inf:
+                # The log must have room for the next iteration: back to the incumbent.
+                cost, more, mark, good = s.floats[BEST], 0.0, 0, False
             if keep and good:
-                feasible = is_feasible(p, s)
-                better = feasible and s.floats[COST] < s.floats[BEST] - s.floats[LEAST]
                 if better:
                     s.floats[BEST], s.ints[IMPROVED] = s.floats[COST], s.ints[ITERATIONS]
                 if better or s.floats[BEST] == np.inf:

@@ -34,7 +34,7 @@ POLL_S = 0.02
 #: Time beyond the limit after which CP-SAT stops by itself, s.
 SPARE_S = 1.0
 #: How long it may take to end once it is told to: at least so much, s, or this part of the time so far.
-GRACE_S, GRACE_PART = 0.3, 0.05
+GRACE_S, GRACE_PART = 0.1, 0.05
 #: How long the end of the process waits for it, s.
 LONGEST_S = 60.0
 

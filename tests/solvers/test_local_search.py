@@ -308,3 +308,24 @@ def test_large_scarce_problems_are_found_feasible_where_greedy_does():
     for name in ("local-search", "auto"):
         result = dtopt.solve(problem, name, time_limit=5)
         assert result.objective <= first.objective
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_search_that_only_drifts_does_not_fill_its_log(seed):
+    """Once full, nothing could move any more, and kicks wrote past its end: a crash at worst."""
+    problem = dtopt.generate("correlated", seed=seed, users=60, stations=20)
+    search = Search(lists_of(problem), seed)
+    state = search.state
+    rows = 1000
+    search.state = state._replace(log_users=state.log_users[:rows].copy(), log_sums=state.log_sums[:rows].copy())
+    search.start()
+    search.polish()
+    search.oscillate()
+    most = 0
+    for _ in range(1500):
+        search.advance(1)
+        most = max(most, int(search.state.ints[kernel.LOGGED]))
+    assert 0 < most < rows - 100
+    judged = evaluate(problem, Solution(search.best()))
+    assert judged.feasible
+    assert judged.objective == pytest.approx(search.best_cost + problem.constant_cost, rel=1e-9)
