@@ -40,6 +40,8 @@ LIMITED = 20
 #: Neighbourhoods of each user that ejection chains search in their first turn under ``fixed`` sharing; later ones are
 #: longer, in proportion.
 CHAINS = 400
+#: Up to this many pairs sets of servers are told apart by their bounds.
+SET_PAIRS = 50_000
 #: Of so many turns where sets of servers are told apart one begins anew, and one is for chains without regard to sets.
 SET_TURNS = 16
 #: Above this many pairs prices take long enough for servers to be closed before that.
@@ -266,7 +268,7 @@ def search_placement(run: Run, problem: Placement) -> None:
                 elif not search.small:
                     _advance(run, search, int(REPAIRS * patience))
         _advance(run, search, again if search.small else patience)
-        if number == 0 and has_sets(problem) and lists.instance.cost.size <= QUICK_PAIRS:
+        if number == 0 and has_sets(problem) and lists.instance.cost.size <= SET_PAIRS:
             dual = PriceDual.of(problem)
             by_bound = SetSearch(run, problem, dual, SearchArrays.of(problem, dual))
             by_bound.explore()
