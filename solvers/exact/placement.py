@@ -14,8 +14,8 @@ from solvers.conflicts import name_conflict
 from solvers.exact.counted import CountedPlacement
 from solvers.exact.knapsack import KnapsackDual
 from solvers.local_search.arrays import SearchArrays
+from solvers.local_search.chains import search_by_chains
 from solvers.local_search.decided_sets import SetSearch, has_sets
-from solvers.local_search.ejection import improve_fixed
 from solvers.local_search.start import from_prices
 from solvers.milp import outer_approximation, relaxations
 from solvers.milp.engine import solve_model
@@ -129,7 +129,7 @@ class PlacementSearch:
                 for one in knapsacks:
                     one.keep(pairs)
             bounds = [one.ascend(self.cutoff(), run.should_stop) for one in knapsacks]
-            self.offer_bound(min(*bounds, self.cutoff()) if bounds else self.cutoff())
+            self.offer_bound(min([*bounds, self.cutoff()]))
             knapsacks = [one for one, bound in zip(knapsacks, bounds, strict=True) if bound < self.cutoff()]
             if self.settled():
                 break
@@ -138,24 +138,13 @@ class PlacementSearch:
     def search_by_chains(self, seconds: float, effort: int) -> None:
         """Search by ejection chains for so long, or so many neighbourhoods of each user."""
         run = self.run
-        end, most = run.elapsed_s + seconds, run.iterations + effort
-        while self.sets is not None and run.elapsed_s < end and run.iterations < most:
-            if not self.sets.again(end - run.elapsed_s):
-                return
-        if self.sets is not None:
+        if self.sets is None:
+            start = None if run.solution is None else run.solution.association
+            search_by_chains(run, self.arrays, start, effort, seed=run.seed, seconds=seconds)
             return
-        found, _ = improve_fixed(
-            self.arrays,
-            None if run.solution is None else run.solution.association,
-            seconds=seconds,
-            seed=run.seed,
-            should_stop=run.should_stop,
-            on_better=self.keep,
-            iterations=effort * self.problem.n_users,
-        )
-        run.iterations += effort
-        if found is not None:
-            run.offer(found)
+        end, most = run.elapsed_s + seconds, run.iterations + effort
+        while run.elapsed_s < end and run.iterations < most and self.sets.again(end - run.elapsed_s):
+            pass
 
     def programme(self, allowed: BoolArray) -> None:
         """Solve the MILP over the pairs that are left."""
@@ -219,10 +208,6 @@ class PlacementSearch:
         start = from_prices(self.arrays, node, prices)
         if start is not None:
             self.improve(start, FEW_SEARCHES)
-
-    def keep(self, association: IntArray, cost: float) -> None:
-        """Offer an association that ejection chains have found."""
-        self.run.offer(association)
 
     def improve(self, association: IntArray, searches: int) -> None:
         """Offer an association, and what local search makes of it."""

@@ -205,7 +205,8 @@ def search_placement(run: Run, problem: Placement) -> None:
     """Search until the patience is over, or until the run stops: then small problems are begun anew now and then."""
     from solvers.local_search.arrays import SearchArrays
     from solvers.local_search.candidates import including, lists_of
-    from solvers.local_search.decided_sets import SetSearch, has_sets
+    from solvers.local_search.chains import search_by_chains
+    from solvers.local_search.decided_sets import SetSearch, chooses_servers, has_sets
     from solvers.local_search.driver import Search
     from solvers.local_search.server_sets import open_better, try_others
 
@@ -216,7 +217,7 @@ def search_placement(run: Run, problem: Placement) -> None:
     run.details |= {"candidates": lists.instance.station.shape[1], "pairs": lists.instance.cost.size}
     limited = type(run.stop) is not Never
     again = ROUND_PATIENCE + ROUND_PATIENCE_PER_SERVER * problem.n_stations
-    sets = problem.sharing != "fixed" and (problem.opening_cost > 0 or problem.max_open < problem.n_stations)
+    sets = problem.sharing != "fixed" and chooses_servers(problem)
     usable = np.flatnonzero(problem.server_allowed)
     number = 0
     by_bound: SetSearch | None = None
@@ -225,7 +226,9 @@ def search_placement(run: Run, problem: Placement) -> None:
         if problem.sharing == "fixed" and by_chains and lists.instance.dense:
             # Within the most promising set of servers, and at times from the incumbent without regard to sets.
             if by_bound is None or number % SET_TURNS == 1 or not by_bound.again():
-                _chains(run, problem, CHAINS * (number if by_bound is None else 1 + number // SET_TURNS))
+                start = None if run.solution is None else run.solution.association
+                effort = CHAINS * (number if by_bound is None else 1 + number // SET_TURNS)
+                search_by_chains(run, SearchArrays.of(problem), start, effort, seed=run.seed + run.iterations)
             run.check()
             number += 1
             continue
@@ -275,29 +278,6 @@ def search_placement(run: Run, problem: Placement) -> None:
         number += 1
         if run.iterations - run.improved_at >= (LIMITED * patience if limited else patience):
             return
-
-
-def _chains(run: Run, problem: Placement, effort: int) -> None:
-    """Search from the incumbent by ejection chains, which divide scarce CPU better than single moves do."""
-    from solvers.local_search.arrays import SearchArrays
-    from solvers.local_search.ejection import improve_fixed
-
-    found, _ = improve_fixed(
-        SearchArrays.of(problem),
-        None if run.solution is None else run.solution.association,
-        seconds=run.seconds_left,
-        seed=run.seed + run.iterations,
-        should_stop=run.should_stop,
-        on_better=lambda association, cost: _take(run, association),
-        iterations=effort * problem.n_users,
-    )
-    if found is not None:
-        run.offer(found)
-    run.iterations += effort
-
-
-def _take(run: Run, association: IntArray) -> None:
-    run.offer(association)
 
 
 def _priced_start(problem: Placement) -> IntArray | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from solvers.local_search.ejection import improve_fixed
+from solvers.local_search.chains import search_by_chains
 from solvers.local_search.start import from_prices
 from solvers.server_tree import WARM, ServerTree
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dtopt.run import Run
     from solvers.local_search.arrays import SearchArrays
 
-__all__ = ["SetSearch", "has_sets"]
+__all__ = ["SetSearch", "chooses_servers", "has_sets"]
 
 #: Nodes of the tree over servers in the first turn and in each one after, and iterations of a search near their prices.
 NODES, MORE_NODES, NODE_SEARCHES = 300, 20, 20
@@ -58,9 +58,14 @@ class _Set:
     turns: int = 0
 
 
+def chooses_servers(problem: Placement) -> bool:
+    """Return whether it matters which servers are open."""
+    return problem.opening_cost > 0 or problem.max_open < problem.n_stations
+
+
 def has_sets(problem: Placement) -> bool:
     """Return whether it matters which servers are open, and only their bounds can tell."""
-    return problem.sharing == "fixed" and (problem.opening_cost > 0 or problem.max_open < problem.n_stations)
+    return problem.sharing == "fixed" and chooses_servers(problem)
 
 
 class SetSearch:
@@ -242,22 +247,10 @@ class SetSearch:
             self.run.iterations += NODE_SEARCHES
 
     def _search(self, one: _Set, seconds: float = np.inf) -> None:
-        run, effort = self.run, CHAINS * 2**one.turns
+        effort = CHAINS * 2**one.turns
         one.turns += 1
-        found, value = improve_fixed(
-            replace(self.arrays, cost=np.where(one.servers, self.arrays.cost, np.inf)),
-            one.found,
-            seconds=min(seconds, run.seconds_left),
-            seed=run.seed + run.iterations,
-            should_stop=run.should_stop,
-            on_better=lambda association, _: self._offer(association),
-            iterations=effort * self.problem.n_users,
-        )
-        run.iterations += effort
-        if found is not None:
-            run.offer(found)
-            if value < one.cost:
-                one.found, one.cost = found, value
-
-    def _offer(self, association: IntArray) -> None:
-        self.run.offer(association)
+        arrays = replace(self.arrays, cost=np.where(one.servers, self.arrays.cost, np.inf))
+        seed = self.run.seed + self.run.iterations
+        found, value = search_by_chains(self.run, arrays, one.found, effort, seed=seed, seconds=seconds)
+        if found is not None and value < one.cost:
+            one.found, one.cost = found, value
