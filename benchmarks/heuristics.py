@@ -82,8 +82,7 @@ def hard(args: argparse.Namespace) -> None:
 
 def race(args: argparse.Namespace) -> None:
     """Print local search beside CP-SAT and HiGHS at equal time: final costs, and the time to the other's cost."""
-    rivals = ("ortools-cpsat:flow_start=false", "ortools-cpsat", "milp")
-    heads = [x for name in rivals for x in (name, "its time to that, s / ours, s")]
+    heads = [x for name in args.rivals for x in (name, "its time to that, s / ours, s")]
     print(f"{args.time_limit:g} s each\n")
     print_head("instance", "local-search", *heads)
     for users in args.users:
@@ -94,7 +93,7 @@ def race(args: argparse.Namespace) -> None:
                 f"{args.preset} {problem.n_users}x{problem.n_stations} s{seed}",
                 f"{ours.objective:.6f}",
             ]
-            for name in rivals:
+            for name in args.rivals:
                 try:
                     result = solve_as(problem, name, time_limit=args.time_limit, seed=seed)
                 except dtopt.DtoptError as error:
@@ -200,6 +199,7 @@ def main() -> None:
         part.add_argument("--users", type=int, nargs="+", default=users)
         part.add_argument("--preset", default="melbourne")
         part.add_argument("--presets", nargs="+", default=["tight-capacity", "tight-deadline", "correlated"])
+        part.add_argument("--rivals", nargs="+", default=["ortools-cpsat:flow_start=false", "ortools-cpsat", "milp"])
         part.add_argument("--bounded", type=int, default=100_000, help="users up to which scale makes a bound")
         part.add_argument("--objective", default="system-cost")
         part.add_argument("--plot", type=Path)

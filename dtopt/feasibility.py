@@ -83,7 +83,9 @@ def obvious_conflict(problem: Problem, *, structural: bool = True, seconds: floa
         return f"no server {why} {_who(problem, stranded)}, not even alone"
     if problem.sharing != "equal" and problem.n_users * problem.n_stations <= MOST_PAIRS:
         cpu = np.sort(np.where(allowed, problem.network.stations.cpu_hz, 0.0))[::-1][: problem.max_open].sum()
-        needed = _least_cpu(problem).sum()
+        needed = _enough_cpu(problem).sum()
+        if needed > cpu * (1.0 + SLACK):
+            needed = _least_cpu(problem).sum()
         if needed > cpu * (1.0 + SLACK):
             cause = "meet their deadlines" if problem.sharing == "optimal" else "run"
             return f"the twins need at least {needed:.4g} Hz of CPU to {cause}, the servers have {cpu:.4g} Hz"
@@ -309,6 +311,16 @@ def _stranded(problem: Problem) -> IntArray:
     for start, stop in row_blocks(users.size, problem.n_stations):
         hopeless[start:stop] = ~problem.pair_allowed(users[start:stop, None], servers).any(axis=1)
     return users[hopeless]
+
+
+def _enough_cpu(problem: Problem) -> FloatArray:
+    """Return no less than `_least_cpu`, for a fraction of its time: what twins take on their access stations."""
+    users = np.arange(problem.n_users)
+    if problem.network.channel is None:
+        return np.full(users.size, np.inf)
+    servers = problem.network.access_station
+    cpu = problem.demand(users, servers) if problem.sharing == "fixed" else problem.compute_floor(users, servers)
+    return np.where(problem.pair_allowed(users, servers), cpu, np.inf)
 
 
 def _least_cpu(problem: Problem) -> FloatArray:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseStations", "Network", "Users"]
 
+#: Up to so many stations all distances between them are kept.
+FEW_STATIONS = 300
+
 
 @dataclass(frozen=True, eq=False)
 class Users:
@@ -235,6 +238,18 @@ class Network:
             return np.asarray(self.stations.distance_m[first, second])
         if self.stations.position_m is None:
             return np.zeros(np.broadcast_shapes(first.shape, second.shape))
+        if self.stations.count <= FEW_STATIONS:
+            return self._distances[first, second]
+        return self._straight(first, second)
+
+    @cached_property
+    def _distances(self) -> FloatArray:
+        """All distances between few stations: they are asked for again and again, for each pair of user and server."""
+        every = np.arange(self.stations.count)
+        return self._straight(every[:, None], every[None, :])
+
+    def _straight(self, first: IntArray, second: IntArray) -> FloatArray:
+        assert self.stations.position_m is not None  # noqa: S101 - checked by `station_distance`
         gap = self.stations.position_m[first] - self.stations.position_m[second]
         return np.hypot(gap[..., 0], gap[..., 1])
 

@@ -23,8 +23,8 @@ DENSE_PAIRS = 200_000
 CANDIDATES = 20
 #: Servers near each server, at most.
 NEAR = 32
-#: Users by whose costs servers are compared where all pairs are listed.
-SAMPLE = 64
+#: Users by whose costs servers are compared where all pairs are listed, and differences held at a time.
+SAMPLE, COMPARED = 64, 200_000
 
 _MODES = {"fixed": FIXED, "equal": EQUAL, "optimal": OPTIMAL}
 
@@ -247,9 +247,10 @@ def near_servers(station: Integers, cost: FloatArray, m: int) -> Integers:
     # A pair that is not listed counts as a little dearer than the dearest.
     column = np.where(finite, column, 1.1 * column[finite].max() if finite.any() else 1.0)
     near = np.full((m, max(1, min(NEAR, m - 1))), -1, dtype=np.int32)
-    for k in range(m):
-        gap = np.abs(column - column[:, k : k + 1]).sum(axis=0)
-        gap[k] = np.inf
-        order = np.argsort(gap, kind="stable")[: min(NEAR, m - 1)]
-        near[k, : order.size] = order
+    step = max(1, COMPARED // column.size)
+    for first in range(0, m, step):
+        some = np.arange(first, min(m, first + step))
+        gap = np.abs(column[:, None, :] - column[:, some, None]).sum(axis=0)
+        gap[np.arange(some.size), some] = np.inf
+        near[some, : min(NEAR, m - 1)] = np.argsort(gap, axis=1, kind="stable")[:, : min(NEAR, m - 1)]
     return near
