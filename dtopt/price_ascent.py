@@ -19,7 +19,7 @@ __all__ = ["ITERATIONS", "TEMPERATURES", "Start", "climb", "even_price"]
 TEMPERATURES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 ITERATIONS = 200
 #: Past steps that the quasi-Newton ascent remembers.
-MEMORY = 20
+MEMORY = 10
 #: Ascents over at least so many pairs, which take tens of milliseconds and more, look at the clock.
 LONG_PAIRS = 10_000
 
@@ -83,6 +83,7 @@ def climb(
     *,
     enough: float = np.inf,
     iterations: int = ITERATIONS,
+    memory: int = MEMORY,
 ) -> tuple[float, FloatArray]:
     """Return the best value and prices found from `prices` on; see `dtopt.price_kernel.ascend`.
 
@@ -96,7 +97,7 @@ def climb(
 
     def ascend(halt: BoolArray) -> tuple[float, FloatArray]:
         found: tuple[float, FloatArray] = price_kernel.ascend(
-            columns, state, prices, start.unit, *limits, scaled, iterations, MEMORY, enough, halt
+            columns, state, prices, start.unit, *limits, scaled, iterations, memory, enough, halt
         )
         return found
 

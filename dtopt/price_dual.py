@@ -214,7 +214,7 @@ class PriceDual:
             root_load=np.array(self.root_load),
             cpu=np.array(self.cpu),
             capacity=np.array(self.capacity),
-            opening=float(self.opening),
+            opening=np.full(self.cost.shape[1], float(self.opening)),
             worth=float(self.worth),
             max_open=int(self.max_open),
         )

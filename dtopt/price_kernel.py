@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
 
-__all__ = ["Columns", "ascend", "smoothed", "value"]
+__all__ = ["Columns", "ascend", "least_priced", "narrowed", "priced_load", "smoothed", "value"]
 
 #: An ascent ends where an iteration gains less than this part of the value.
 LEAST_GAIN = 2e-9
@@ -27,7 +27,7 @@ class Columns(NamedTuple):
     """The pairs that are listed, server by server, and the data of users and servers; see `PriceDual`.
 
     The users that server k could take are ``user[start[k]:start[k + 1]]``; `cost`, and `part` and `floor` where they
-    are not empty, run beside `user`.
+    are not empty, run beside `user`. `opening` is what each server costs beside its users' gains.
     """
 
     start: IntArray
@@ -38,7 +38,7 @@ class Columns(NamedTuple):
     root_load: FloatArray
     cpu: FloatArray
     capacity: FloatArray
-    opening: float
+    opening: FloatArray
     worth: float
     max_open: int
 
@@ -55,7 +55,7 @@ def _soft(x: float, temperature: float) -> tuple[float, float]:
 
 
 @numba.njit(cache=True)
-def _priced_load(size: float, floor: float, load: float, worth: float) -> tuple[float, float]:
+def priced_load(size: float, floor: float, load: float, worth: float) -> tuple[float, float]:
     """Return what a user's share of the CPU costs at a price of load, and its derivative in that price."""
     rate = load / (2.0 * worth)
     if rate * floor > size:
@@ -85,7 +85,7 @@ def _server(
         size = root_load[i]
         priced, change = load * size, size
         if floor.size > 0:
-            priced, change = _priced_load(size, floor[e], load, worth)
+            priced, change = priced_load(size, floor[e], load, worth)
         if part.size > 0:
             priced += share * part[e]
         gain, weight = _soft(cost[e] + priced + place - prices[i], temperature)
@@ -107,6 +107,7 @@ def smoothed(
     # Arrays out of the tuple once: in a loop each look into it would count references.
     start, user, cost, part, floor = columns.start, columns.user, columns.cost, columns.part, columns.floor
     root_load, cpu, capacity, worth = columns.root_load, columns.cpu, columns.capacity, columns.worth
+    opening = columns.opening
     n, m = root_load.size, cpu.size
     more = prices[n + 3 * m]
     value, opened = -more * columns.max_open, 0.0
@@ -134,7 +135,7 @@ def smoothed(
             temperature,
             weights,
         )
-        idle = columns.opening + more - load * load * cpu[k] / (4.0 * worth)
+        idle = opening[k] + more - load * load * cpu[k] / (4.0 * worth)
         server = idle - place * capacity[k] - share + gains
         gain, is_open = server, 1.0
         if state[k] == 0:
@@ -161,7 +162,7 @@ def value(columns: Columns, state: IntArray, prices: FloatArray) -> float:
     for i in range(n):
         total += prices[i]
     start, user, cost, part, floor = columns.start, columns.user, columns.cost, columns.part, columns.floor
-    m, room = columns.cpu.size, np.empty(size)
+    m, room, opening = columns.cpu.size, np.empty(size), columns.opening
     for k in range(m):
         if state[k] < 0:
             continue
@@ -181,59 +182,191 @@ def value(columns: Columns, state: IntArray, prices: FloatArray) -> float:
             1e-300,
             room[first:last],
         )
-        idle = columns.opening + prices[-1] - load * load * columns.cpu[k] / (4.0 * columns.worth)
+        idle = opening[k] + prices[-1] - load * load * columns.cpu[k] / (4.0 * columns.worth)
         server = idle - place * columns.capacity[k] - share + gains
         if state[k] > 0 or server < 0.0:
             total += server
     return float(total)
 
 
+@numba.njit(cache=True)
+def _near(columns: Columns, prices: FloatArray, margin: float) -> tuple[IntArray, IntArray]:
+    """Return which listed pairs cost little more than they would gain, and where those of each server start."""
+    start, user, cost, part = columns.start, columns.user, columns.cost, columns.part
+    root_load, n, m = columns.root_load, columns.root_load.size, columns.cpu.size
+    kept, begin, count = np.empty(user.size, dtype=np.int64), np.zeros(m + 1, dtype=np.int64), 0
+    for k in range(m):
+        load, place, share = prices[n + k], prices[n + m + k] - margin, prices[n + 2 * m + k]
+        for e in range(start[k], start[k + 1]):
+            i = user[e]
+            priced = cost[e] + load * root_load[i] + place
+            if part.size > 0:
+                priced += share * part[e]
+            if priced < prices[i]:
+                kept[count] = e
+                count += 1
+        begin[k + 1] = count
+    return kept[:count], begin
+
+
+def narrowed(columns: Columns, prices: FloatArray, margin: float) -> Columns:
+    """Return the columns of the pairs that may come to gain as prices change a little.
+
+    Parameters
+    ----------
+    columns : Columns
+    prices : ndarray, shape (N + 3M + 1,)
+    margin : float
+        How much more than they would gain at these prices pairs may cost, in units of a user's mean price.
+    """
+    kept, start = _near(columns, prices, margin * float(np.abs(prices[: columns.root_load.size]).mean()))
+    return columns._replace(
+        start=start,
+        user=columns.user[kept],
+        cost=columns.cost[kept],
+        part=columns.part[kept] if columns.part.size else columns.part,
+        floor=columns.floor[kept] if columns.floor.size else columns.floor,
+    )
+
+
+@numba.njit(cache=True)
+def least_priced(columns: Columns, load: FloatArray, place: FloatArray, share: FloatArray) -> FloatArray:
+    """Return each user's least priced cost over the listed pairs at these prices of servers, floors left out."""
+    start, user, cost, part, root_load = columns.start, columns.user, columns.cost, columns.part, columns.root_load
+    least = np.full(root_load.size, np.inf)
+    for k in range(columns.cpu.size):
+        for e in range(start[k], start[k + 1]):
+            i = user[e]
+            priced = cost[e] + load[k] * root_load[i] + place[k]
+            if part.size > 0:
+                priced += share[k] * part[e]
+            least[i] = min(least[i], priced)
+    return least
+
+
 @numba.njit(cache=True, fastmath={"reassoc", "contract"})
-def _dot(first: FloatArray, second: FloatArray, moves: FloatArray) -> float:
-    """Return the inner product over the coordinates that move (1 in `moves`, 0 elsewhere)."""
+def _dot(first: FloatArray, second: FloatArray, moves: FloatArray, free: int) -> float:
+    """Return the inner product over the coordinates that move: the first ones, so many, and those with 1 in `moves`."""
     total = 0.0
-    for j in range(first.size):
+    for j in range(free):
+        total += first[j] * second[j]
+    for j in range(free, first.size):
         total += first[j] * second[j] * moves[j]
     return total
 
 
-@numba.njit(cache=True)
-def _add(direction: FloatArray, times: float, vector: FloatArray, moves: FloatArray) -> None:
-    """Add a multiple of a vector among the coordinates that move."""
-    for j in range(direction.size):
+@numba.njit(cache=True, fastmath={"reassoc", "contract"})
+def _add(
+    direction: FloatArray, times: float, vector: FloatArray, moves: FloatArray, free: int, then: FloatArray
+) -> float:
+    """Add a multiple of a vector among the coordinates that move; return the inner product of the sum with `then`."""
+    total = 0.0
+    for j in range(free):
+        direction[j] += times * vector[j]
+        total += direction[j] * then[j]
+    for j in range(free, direction.size):
         direction[j] += times * vector[j] * moves[j]
+        total += direction[j] * then[j] * moves[j]
+    return total
 
 
 @numba.njit(cache=True)
 def _direction(
-    slope: FloatArray, moves: FloatArray, steps: FloatArray, turns: FloatArray, stored: int, newest: int
-) -> FloatArray:
-    """Return the quasi-Newton direction of ascent (two-loop recursion) among the coordinates that move.
+    slope: FloatArray,
+    moves: FloatArray,
+    free: int,
+    steps: FloatArray,
+    turns: FloatArray,
+    sums: FloatArray,
+    stored: int,
+    newest: int,
+    direction: FloatArray,
+) -> None:
+    """Write the quasi-Newton direction of ascent (two-loop recursion) among the coordinates that move.
 
-    Past steps count only by what they tell of those coordinates.
+    Past steps count only by what they tell of those coordinates. `sums` are the inner products of each step and turn
+    over the `free` coordinates: they stay the same, and most coordinates are free.
     """
     room = steps.shape[0]
-    direction = slope * moves
-    share, curvature = np.zeros(room), np.zeros(room)
+    for j in range(free):
+        direction[j] = slope[j]
+    for j in range(free, slope.size):
+        direction[j] = slope[j] * moves[j]
+    share, curvature, used, known = np.zeros(room), np.zeros(room), np.zeros(room, dtype=np.int64), 0
     scale = 0.0
     for back in range(stored):
         j = (newest - back) % room
-        step, turn = steps[j], turns[j]
-        curved, bend = _dot(step, turn, moves), _dot(turn, turn, moves)
-        if curved <= 1e-12 * np.sqrt(_dot(step, step, moves) * bend):
+        curved, bend, length = sums[j]
+        for e in range(free, slope.size):
+            step, turn = steps[j, e] * moves[e], turns[j, e] * moves[e]
+            curved += step * turn
+            bend += turn * turn
+            length += step * step
+        if curved <= 1e-12 * np.sqrt(length * bend):
             continue
-        curvature[j] = curved
+        used[known], curvature[known] = j, curved
+        known += 1
         if scale == 0.0:
             scale = curved / bend
-        share[j] = _dot(step, direction, moves) / curved
-        _add(direction, -share[j], turn, moves)
-    if scale > 0.0:
-        direction *= scale
-    for back in range(stored - 1, -1, -1):
-        j = (newest - back) % room
-        if curvature[j] > 0.0:
-            _add(direction, share[j] - _dot(turns[j], direction, moves) / curvature[j], steps[j], moves)
-    return direction
+    if known == 0:
+        return
+    along = _dot(steps[used[0]], direction, moves, free)
+    for e in range(known):
+        share[e] = along / curvature[e]
+        then = steps[used[e + 1]] if e + 1 < known else turns[used[e]]
+        along = _add(direction, -share[e], turns[used[e]], moves, free, then)
+    direction *= scale
+    along *= scale
+    for e in range(known - 1, -1, -1):
+        times = share[e] - along / curvature[e]
+        along = _add(direction, times, steps[used[e]], moves, free, turns[used[max(e - 1, 0)]])
+
+
+@numba.njit(cache=True, fastmath={"reassoc", "contract"})
+def _trial(
+    x: FloatArray,
+    length: float,
+    direction: FloatArray,
+    slope: FloatArray,
+    unit: FloatArray,
+    bounded: BoolArray,
+    trial: FloatArray,
+    prices: FloatArray,
+) -> float:
+    """Write where a step leads, in units and in prices; return what it should gain."""
+    expected = 0.0
+    for j in range(x.size):
+        there = x[j] + length * direction[j]
+        if there < 0.0 and bounded[j]:
+            there = 0.0
+        trial[j] = there
+        prices[j] = there * unit[j]
+        expected += slope[j] * (there - x[j])
+    return expected
+
+
+@numba.njit(cache=True, fastmath={"reassoc", "contract"})
+def _arrive(
+    first: int,
+    last: int,
+    x: FloatArray,
+    trial: FloatArray,
+    slope: FloatArray,
+    raw: FloatArray,
+    unit: FloatArray,
+    step: FloatArray,
+    turn: FloatArray,
+) -> tuple[float, float, float]:
+    """Go to a trial point, in the coordinates of a range: step and turn of the slope, and their inner products."""
+    curved = bend = length = 0.0
+    for j in range(first, last):
+        there = raw[j] * unit[j]
+        step[j], turn[j] = trial[j] - x[j], slope[j] - there
+        x[j], slope[j] = trial[j], there
+        curved += step[j] * turn[j]
+        bend += turn[j] * turn[j]
+        length += step[j] * step[j]
+    return curved, bend, length
 
 
 @numba.njit(cache=True, nogil=True)
@@ -273,25 +406,29 @@ def ascend(
     best, best_prices = value(columns, state, start), start.copy()
     x = start / unit
     chosen = np.zeros(columns.user.size)
-    prices, raw, trial_slope = start.copy(), np.zeros(size), np.zeros(size)
+    prices, raw, trial, slope, direction = start.copy(), np.zeros(size), x.copy(), np.zeros(size), np.zeros(size)
     # No products by BLAS: its threads cost more than they bring at these sizes.
-    moves, every = np.ones(size), np.ones(size)
-    steps, turns = np.zeros((memory, size)), np.zeros((memory, size))
+    moves = np.ones(size)
+    steps, turns, sums = np.zeros((memory, size)), np.zeros((memory, size)), np.zeros((memory, 3))
+    free = 0
+    while free < size and not (bounded[free] or fixed[free]):
+        free += 1
     for temperature in temperatures:
         if best >= enough or halt[0]:
             break
         stored, newest, stride = 0, -1, 1.0
-        now = smoothed(columns, state, x * unit, temperature, raw, chosen)
-        slope = raw * unit
+        prices[:] = x * unit
+        now = smoothed(columns, state, prices, temperature, raw, chosen)
+        slope[:] = raw * unit
         for _ in range(iterations):
             if halt[0]:
                 break
-            for j in range(size):
+            for j in range(free, size):
                 moves[j] = 0.0 if fixed[j] or (bounded[j] and x[j] <= 0.0 and slope[j] <= 0.0) else 1.0
-            direction = _direction(slope, moves, steps, turns, stored, newest)
-            if stored > 0 and _dot(direction, slope, moves) <= 0.0:
+            _direction(slope, moves, free, steps, turns, sums, stored, newest, direction)
+            if stored > 0 and _dot(direction, slope, moves, free) <= 0.0:
                 stored = 0
-                direction = slope * moves
+                _direction(slope, moves, free, steps, turns, sums, stored, newest, direction)
             length = 1.0
             if stored == 0:
                 # Without curvature to go by, a step of one typical change in all, and twice that each time it is short.
@@ -299,13 +436,8 @@ def ascend(
                 stride *= 2.0
             moved = False
             for _ in range(HALVINGS):
-                trial = x + length * direction
-                for j in range(size):
-                    if bounded[j] and trial[j] < 0.0:
-                        trial[j] = 0.0
-                prices[:] = trial * unit
+                expected = _trial(x, length, direction, slope, unit, bounded, trial, prices)
                 then = smoothed(columns, state, prices, temperature, raw, chosen)
-                expected = _dot(slope, trial - x, every)
                 if then >= now + SUFFICIENT * expected and np.isfinite(then):
                     moved = True
                     break
@@ -316,15 +448,18 @@ def ascend(
                 # What was learnt of the curvature elsewhere misleads here: once more along the slope alone.
                 stored, stride = 0, 1.0
                 continue
-            trial_slope[:] = raw * unit
-            step, turn = trial - x, slope - trial_slope
-            if _dot(step, turn, every) > 1e-12 * np.sqrt(_dot(step, step, every) * _dot(turn, turn, every)):
-                newest = (newest + 1) % memory
-                steps[newest], turns[newest] = step, turn
-                stored = min(stored + 1, memory)
+            room = (newest + 1) % memory
+            step, turn = steps[room], turns[room]
+            known = _arrive(0, free, x, trial, slope, raw, unit, step, turn)
+            rest = _arrive(free, size, x, trial, slope, raw, unit, step, turn)
+            if known[0] + rest[0] > 1e-12 * np.sqrt((known[1] + rest[1]) * (known[2] + rest[2])):
+                newest, stored = room, min(stored + 1, memory)
+                sums[room, 0], sums[room, 1], sums[room, 2] = known
+            else:
+                # The oldest step has given its place to one that tells nothing.
+                stored = min(stored, memory - 1)
             gain = then - now
-            x, now = trial, then
-            slope[:] = trial_slope
+            now = then
             if gain <= LEAST_GAIN * abs(now):
                 break
         prices[:] = x * unit

@@ -93,23 +93,34 @@ def wired_pairs(problem: Placement) -> WiredPairs | None:
 
 
 @numba.njit(cache=True)
-def pair(pairs: WiredPairs, i: int, k: int) -> tuple[float, float]:
-    """Return cost and deadline floor of a pair; the cost is infinite where the pair is not allowed."""
-    far = pairs.distance[pairs.access[i], k]
-    cost, floor = pairs.base[i] + pairs.slope[i] * far, 0.0
-    if pairs.capacity[k] <= 0.0:
+def pair(
+    base: FloatArray,
+    slope: FloatArray,
+    capacity: FloatArray,
+    cpu: FloatArray,
+    demand: FloatArray,
+    slack: FloatArray,
+    pace: FloatArray,
+    cycles: FloatArray,
+    far: float,
+    i: int,
+    k: int,
+) -> tuple[float, float]:
+    """Return cost and deadline floor of a pair so far apart; the cost is infinite where the pair is not allowed."""
+    cost, floor = base[i] + slope[i] * far, 0.0
+    if capacity[k] <= 0.0:
         return np.inf, 0.0
-    most = pairs.cpu[k]
-    if pairs.demand.size > 0:
-        if pairs.demand[i] > most:
+    most = cpu[k]
+    if demand.size > 0:
+        if demand[i] > most:
             return np.inf, 0.0
-        most = pairs.demand[i]
-    if pairs.cycles.size > 0:
-        slack = pairs.slack[i] - pairs.pace[i] * far
-        if slack < 0.0 or pairs.cycles[i] > most * slack:
+        most = demand[i]
+    if cycles.size > 0:
+        spare = slack[i] - pace[i] * far
+        if spare < 0.0 or cycles[i] > most * spare:
             return np.inf, 0.0
-        if slack > 0.0 and np.isfinite(slack):
-            floor = pairs.cycles[i] / slack
+        if 0.0 < spare < np.inf:
+            floor = cycles[i] / spare
     return cost, floor
 
 
@@ -137,11 +148,25 @@ def _list(
 ) -> tuple[IntArray, IntArray, FloatArray, FloatArray, FloatArray]:
     """Return the allowed pairs within each user's radius, server by server."""
     n, m = radius.size, pairs.cpu.size
-    start = np.zeros(m + 1, dtype=np.int64)
-    room = np.empty(m, dtype=np.int64)
+    access, distance, order = pairs.access, pairs.distance, pairs.order
+    # Users of a station with like radii look at the same stations: at most so many.
+    widest, start = np.zeros(m), np.zeros(m + 1, dtype=np.int64)
     for i in range(n):
-        for k in room[: _within(pairs.order, pairs.distance, pairs.access[i], radius[i], room)]:
-            if np.isfinite(pair(pairs, i, k)[0]):
+        widest[access[i]] = max(widest[access[i]], radius[i])
+    near, many = np.empty((m, m), dtype=np.int32), np.zeros(m, dtype=np.int64)
+    for j in range(m):
+        many[j] = _within(order, distance, j, widest[j], near[j])
+    base, slope, capacity, cpu, demand = pairs.base, pairs.slope, pairs.capacity, pairs.cpu, pairs.demand
+    slack, pace, cycles = pairs.slack, pairs.pace, pairs.cycles
+    for i in range(n):
+        j = access[i]
+        for e in range(many[j]):
+            k = near[j, e]
+            far = distance[j, k]
+            if (
+                far <= radius[i]
+                and pair(base, slope, capacity, cpu, demand, slack, pace, cycles, far, i, k)[0] < np.inf
+            ):
                 start[k + 1] += 1
     for k in range(m):
         start[k + 1] += start[k]
@@ -149,18 +174,23 @@ def _list(
     user, cost = np.empty(size, dtype=np.int32), np.empty(size)
     part = np.empty(size if pairs.demand.size > 0 else 0)
     floor = np.empty(size if has_floor else 0)
-    at = start[:-1].copy()
+    end = start[:-1].copy()
     for i in range(n):
-        for k in room[: _within(pairs.order, pairs.distance, pairs.access[i], radius[i], room)]:
-            value, least = pair(pairs, i, k)
-            if np.isfinite(value):
-                e = at[k]
-                user[e], cost[e] = i, value
+        j = access[i]
+        for e in range(many[j]):
+            k = near[j, e]
+            far = distance[j, k]
+            if far > radius[i]:
+                continue
+            value, least = pair(base, slope, capacity, cpu, demand, slack, pace, cycles, far, i, k)
+            if value < np.inf:
+                at = end[k]
+                user[at], cost[at] = i, value
                 if part.size > 0:
-                    part[e] = pairs.demand[i] / pairs.cpu[k]
+                    part[at] = demand[i] / cpu[k]
                 if floor.size > 0:
-                    floor[e] = least
-                at[k] += 1
+                    floor[at] = least
+                end[k] += 1
     return start, user, cost, part, floor
 
 
@@ -178,7 +208,7 @@ def listed(pairs: WiredPairs, radius: FloatArray) -> Columns:
         pairs.root_load,
         pairs.cpu,
         pairs.capacity,
-        pairs.opening,
+        np.full(pairs.cpu.size, pairs.opening),
         pairs.worth,
         pairs.max_open,
     )
@@ -203,47 +233,57 @@ def settle(
     reach : ndarray, shape (N,)
         The radius within which all pairs lie that gain at these prices; at least `radius`.
     """
-    n, m = radius.size, pairs.cpu.size
+    # Arrays out of the tuple once: in a loop each look into it would count references.
+    base, slope, access, distance, order = pairs.base, pairs.slope, pairs.access, pairs.distance, pairs.order
+    root_load, cpu, capacity, worth = pairs.root_load, pairs.cpu, pairs.capacity, pairs.worth
+    demand, cycles, slack, pace = pairs.demand, pairs.cycles, pairs.slack, pairs.pace
+    n, m = radius.size, cpu.size
     more = prices[n + 3 * m]
     server, reach = np.zeros(m), radius.copy()
     magnitude = more * pairs.max_open
     for k in range(m):
         load = prices[n + k]
-        held = load * load * pairs.cpu[k] / (4.0 * pairs.worth)
-        held += prices[n + m + k] * pairs.capacity[k] + prices[n + 2 * m + k]
+        held = load * load * cpu[k] / (4.0 * worth)
+        held += prices[n + m + k] * capacity[k] + prices[n + 2 * m + k]
         server[k] = pairs.opening + more - held
         magnitude += held + pairs.opening
     cheapest = prices[n : n + m].min()
     place = prices[n + m : n + 2 * m].min()
     value = -more * pairs.max_open
-    room = np.empty(m, dtype=np.int64)
     for i in range(n):
-        value += prices[i]
-        magnitude += abs(prices[i])
-        size = pairs.root_load[i]
+        price, size, near = prices[i], root_load[i], order[access[i]]
+        value += price
+        magnitude += abs(price)
         # No pair beyond this cost can gain: prices of load, places and CPU only add to it.
-        left = prices[i] - pairs.base[i] - size * cheapest - place
+        left = price - base[i] - size * cheapest - place
         if left <= 0.0:
             continue
-        far = left / pairs.slope[i] if pairs.slope[i] > 0.0 else np.inf
-        for k in room[: _within(pairs.order, pairs.distance, pairs.access[i], far, room)]:
-            if state[k] < 0:
-                continue
-            cost, floor = pair(pairs, i, k)
-            if cost == np.inf:
+        far = left / slope[i] if slope[i] > 0.0 else np.inf
+        # The nearest stations are in order; beyond them, where they do not reach far enough, all are looked at.
+        ordered = near.size == m or distance[access[i], near[-1]] > far
+        for e in range(near.size if ordered else m):
+            k = int(near[e]) if ordered else e
+            away = distance[access[i], k]
+            if away > far:
+                if ordered:
+                    break
                 continue
             load = prices[n + k]
-            priced = load * size
-            if has_floor:
-                rate = load / (2.0 * pairs.worth)
-                if rate * floor > size:
-                    priced = pairs.worth * (size * size / floor + rate * rate * floor)
-            if pairs.demand.size > 0:
-                priced += prices[n + 2 * m + k] * pairs.demand[i] / pairs.cpu[k]
-            gain = cost + priced + prices[n + m + k] - prices[i]
+            gain = base[i] + slope[i] * away + load * size + prices[n + m + k] - price
+            # Floors and demands only add to it.
+            if gain >= 0.0 or state[k] < 0:
+                continue
+            cost, floor = pair(base, slope, capacity, cpu, demand, slack, pace, cycles, away, i, k)
+            if cost == np.inf:
+                continue
+            if demand.size > 0:
+                gain += prices[n + 2 * m + k] * demand[i] / cpu[k]
+            rate = load / (2.0 * worth)
+            if has_floor and rate * floor > size:
+                gain += worth * (size * size / floor + rate * rate * floor) - load * size
             if gain < 0.0:
                 server[k] += gain
-                reach[i] = max(reach[i], pairs.distance[pairs.access[i], k])
+                reach[i] = max(reach[i], away)
     for k in range(m):
         if state[k] > 0 or (state[k] == 0 and server[k] < 0.0):
             value += server[k]

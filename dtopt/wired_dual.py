@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.price_ascent import Start, climb, even_price
+from dtopt.price_kernel import least_priced, narrowed
 from dtopt.wired import WiredPairs, listed, settle, start_radius, wired_pairs
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ QUICK_TEMPERATURES, QUICK_ITERATIONS = (0.3, 0.03, 0.003, 0.001), 100
 SAMPLED_USERS, STRIDE = 5_000, 10
 #: Iterations at each temperature.
 ITERATIONS = 200
+#: From good prices on an ascent looks at the pairs that cost up to so much more than they would gain, in units of a
+#: user's mean price.
+NEAR = 0.15
 #: How often pairs that gain but were not listed may be added, and from which relative loss on that pays.
 ROUNDS, WORTHWHILE = 3, 1e-6
 #: Rounding of a sum is below this part of the sizes of its terms.
@@ -106,10 +110,11 @@ def _bound(pairs: WiredPairs, stop: Callable[[], bool], quick: bool = False) -> 
     if not np.isfinite(serve).all():
         return WiredBound(np.inf, np.zeros(n + 3 * m + 1), np.zeros(m), pairs, columns, start, radius)
     temperatures: tuple[float, ...] = cooling
+    narrow = False
     if n >= SAMPLED_USERS:
         sample = _bound(_sampled(pairs), stop, quick)
         if np.isfinite(sample.value):
-            prices, temperatures = _prices_of_all(pairs, columns, sample.prices), cooling[1:]
+            prices, temperatures, narrow = _prices_of_all(pairs, columns, sample.prices), cooling[1:], True
     state = np.zeros(m, dtype=np.int64)
     best = WiredBound(-np.inf, prices, np.zeros(m), pairs, columns, start, radius)
     has_floor = pairs.cycles.size > 0 and pairs.demand.size == 0
@@ -118,15 +123,19 @@ def _bound(pairs: WiredPairs, stop: Callable[[], bool], quick: bool = False) -> 
         for temperature in temperatures:
             if stop():
                 break
-            hoped, prices = climb(columns, state, start, prices, (temperature,), iterations=iterations)
+            looked = narrowed(columns, prices, NEAR) if narrow else columns
+            hoped, prices = climb(looked, state, start, prices, (temperature,), iterations=iterations)
         value, magnitude, server, reach = settle(pairs, prices, radius, has_floor, state)
         proven = value - ROUNDING * magnitude
         if proven > best.value:
             best = WiredBound(proven, prices, server, pairs, columns, start, radius)
-        if stop() or hoped - value <= WORTHWHILE * abs(hoped) or not (reach > radius).any():
+        beyond = bool((reach > radius).any())
+        if stop() or hoped - value <= WORTHWHILE * abs(hoped) or not (narrow or beyond):
             break
-        radius, temperatures = reach, cooling[-2:]
-        columns = listed(pairs, radius)
+        temperatures, narrow = cooling[-2:], False
+        if beyond:
+            radius = reach
+            columns = listed(pairs, radius)
     return best
 
 
@@ -153,17 +162,12 @@ def _sampled(pairs: WiredPairs) -> WiredPairs:
 
 def _prices_of_all(pairs: WiredPairs, columns: Columns, sample: FloatArray) -> FloatArray:
     """Return prices for all users from those of a sample: servers' as they are, users' by their least priced cost."""
-    n, m = pairs.base.size, pairs.cpu.size
+    m = pairs.cpu.size
     shared = sample[-(3 * m + 1) :].copy()
     # A price of the whole CPU or of one more server is that of so many times the sample's.
     shared[2 * m :] *= STRIDE
     load, place, part = shared[:-1].reshape(3, m)
-    server = np.repeat(np.arange(m), np.diff(columns.start))
-    priced = columns.cost + load[server] * pairs.root_load[columns.user] + place[server]
-    if columns.part.size:
-        priced += part[server] * columns.part
-    least = np.full(n, np.inf)
-    np.minimum.at(least, columns.user, priced)
+    least = least_priced(columns, load, place, part)
     # What the sample's users paid beyond that, on average, opens servers.
     near = np.maximum(sample[: -(3 * m + 1)] - least[::STRIDE], 0.0)
     return np.concatenate([least + near.mean(), shared])

@@ -1,33 +1,39 @@
 """The price dual of a large P1 with some servers decided: what `solvers.server_tree.ServerTree` branches on at scale.
 
-Ascents look at the pairs that are near to gain at the root's prices; bounds are over all pairs of user and station.
+What is decided of a server moves prices near it, so an ascent looks at the users and servers around the one decided
+last and leaves all other prices as they are; any prices prove a bound, and bounds are over all pairs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtopt.price_ascent import climb
-from dtopt.price_dual import decided_bounds
+from dtopt.price_ascent import Start, climb
+from dtopt.price_dual import FREE, OPEN, decided_bounds
+from dtopt.price_kernel import narrowed
 from dtopt.wired import settle
 from dtopt.wired_dual import ROUNDING
+from solvers.exact.region import Region, region
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
-    from dtopt.price_ascent import Start
     from dtopt.price_kernel import Columns
     from dtopt.wired import WiredPairs
     from dtopt.wired_dual import WiredBound
 
 __all__ = ["TEMPERATURES", "WiredDual"]
 
-#: Temperatures of the ascent at a node, and iterations at each.
-TEMPERATURES, ITERATIONS = (0.003, 0.001), 30
-#: Pairs that cost up to so much more than they would gain, in units of a user's mean price, may come to gain.
-MARGIN = 0.15
+#: Temperatures of the ascent at a node, iterations at each, and past steps that it remembers.
+TEMPERATURES, ITERATIONS, MEMORY = (0.002, 0.0005), 45, 5
+#: Pairs that cost up to so much more than they would gain, in units of a user's mean price, may come to gain; those of
+#: users of the server that is decided up to so many times as much more.
+MARGIN, WIDE = 0.06, 5.0
+#: Around a server that is decided: servers whose prices may change, stations whose users' prices may, and servers that
+#: these users may be on.
+INNER, AREAS, SERVERS = 15, 22, 45
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +51,8 @@ class WiredDual:
         What `dtopt.wired.settle` begins with, m.
     state : ndarray of int, shape (M,)
         What is decided of each server, as in `dtopt.price_dual`.
+    last : int
+        The server decided last; −1 for none.
     """
 
     pairs: WiredPairs
@@ -52,31 +60,26 @@ class WiredDual:
     start: Start
     radius: FloatArray
     state: IntArray
+    last: int = -1
+    _known: list[tuple[FloatArray, tuple[float, FloatArray]]] = field(default_factory=list, init=False, repr=False)
 
     @classmethod
     def of(cls, wired: WiredBound) -> WiredDual:
         """Return the dual behind a bound, with all servers free."""
-        columns, prices = wired.columns, wired.prices
-        n, m = columns.root_load.size, columns.cpu.size
-        server = np.repeat(np.arange(m), np.diff(columns.start))
-        priced = columns.cost + prices[n + server] * columns.root_load[columns.user] + prices[n + m + server]
-        if columns.part.size:
-            priced += prices[n + 2 * m + server] * columns.part
-        near = priced - prices[columns.user] < MARGIN * np.abs(prices[:n]).mean()
-        narrow = columns._replace(
-            start=np.append(0, np.bincount(server[near], minlength=m).cumsum()),
-            user=columns.user[near],
-            cost=columns.cost[near],
-            part=columns.part[near] if columns.part.size else columns.part,
-            floor=columns.floor[near] if columns.floor.size else columns.floor,
+        return cls(
+            wired.pairs, wired.columns, wired.start, wired.radius, np.zeros(wired.pairs.cpu.size, dtype=np.int64)
         )
-        return cls(wired.pairs, narrow, wired.start, wired.radius, np.zeros(m, dtype=np.int64))
 
     def decided(self, server: int, state: int) -> WiredDual:
         """Return the dual with one more server decided to be open or closed."""
         changed = self.state.copy()
         changed[server] = state
-        return replace(self, state=changed)
+        dual = replace(self, state=changed, last=server)
+        if self._known and self.state[server] == FREE:
+            prices, (value, worth) = self._known[0]
+            value += (worth[server] if state == OPEN else 0.0) - min(0.0, float(worth[server]))
+            dual._known[:] = [(prices, (value, worth))]
+        return dual
 
     def ascend(
         self,
@@ -87,17 +90,57 @@ class WiredDual:
     ) -> tuple[float, FloatArray]:
         """Return a bound over all pairs, and its prices; from `start` on, or the units' own prices."""
         begin = self.start.prices if start is None else start
-        _, prices = climb(
-            self.columns, self.state, self.start, begin, temperatures, enough=enough, iterations=ITERATIONS
-        )
-        return self._settled(prices)[0], prices
+        if self.last < 0:
+            columns = narrowed(self.columns, begin, MARGIN)
+            _, prices = climb(columns, self.state, self.start, begin, temperatures, enough=enough, memory=MEMORY)
+            return self._settled(prices)[0], prices
+        best = self._settled(begin)[0]
+        for wide in (WIDE, np.inf):
+            prices = self._around(begin, temperatures, wide)
+            value = self._settled(prices)[0]
+            if value >= best:
+                return value, prices
+            # Users have gone where too few of their pairs were looked at.
+        return best, begin
 
     def server_bounds(self, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return lower bounds on the cost with each server open, and with it closed; shapes (M,)."""
         return decided_bounds(self.state, *self._settled(prices))
 
+    def _around(self, begin: FloatArray, temperatures: tuple[float, ...], wide: float) -> FloatArray:
+        """Return prices that ascend around the server decided last."""
+        part = self._region(begin, wide)
+        users, servers = part.users, part.servers
+        n, m, n_users, n_servers = self.radius.size, self.state.size, users.size, servers.size
+        at = np.concatenate([users, n + servers, n + m + servers, n + 2 * m + servers, [n + 3 * m]])
+        whole, fixed = self.start, self.start.fixed[at]
+        fixed[part.n_free : n_users] = fixed[-1] = True
+        fixed[n_users:-1].reshape(3, n_servers)[:, part.n_inner :] = True
+        start = Start(begin[at], whole.unit[at], whole.bounded[at], fixed, whole.typical)
+        _, found = climb(
+            part.columns, self.state[servers], start, begin[at], temperatures, iterations=ITERATIONS, memory=MEMORY
+        )
+        prices = begin.copy()
+        prices[at] = found
+        return prices
+
+    def _region(self, prices: FloatArray, wide: float) -> Region:
+        columns, pairs, server = self.columns, self.pairs, self.last
+        n, m, order = self.radius.size, self.state.size, pairs.order[server]
+        margin = np.full(n, MARGIN * float(np.abs(prices[:n]).mean()))
+        near = slice(columns.start[server], columns.start[server + 1])
+        users = columns.user[near]
+        priced = columns.cost[near] + prices[n + server] * columns.root_load[users] + prices[n + m + server]
+        margin[users[priced - prices[users] < margin[0]]] *= wide
+        areas = np.zeros(m, dtype=bool)
+        areas[order[:AREAS]] = True
+        return region(columns, prices, margin, order[:SERVERS].astype(np.int64), INNER, areas[pairs.access])
+
     def _settled(self, prices: FloatArray) -> tuple[float, FloatArray]:
         """Return the bound at these prices, rounding taken off, and V of each server."""
+        if self._known and self._known[0][0] is prices:
+            return self._known[0][1]
         has_floor = self.pairs.cycles.size > 0 and self.pairs.demand.size == 0
         value, magnitude, server, _ = settle(self.pairs, prices, self.radius, has_floor, self.state)
-        return value - ROUNDING * magnitude, server
+        self._known[:] = [(prices, (value - ROUNDING * magnitude, server))]
+        return self._known[0][1]
