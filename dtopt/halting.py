@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
 
     from dtopt.arrays import BoolArray
 
-__all__ = ["in_time"]
+__all__ = ["HALT", "in_time"]
 
 #: What the system can wait for, s.
 LONGEST_S = 1e6
+
+#: The flag of what runs in a thread of its own: set by another thread, it ends what is compiled there too.
+HALT: ContextVar[BoolArray | None] = ContextVar("halt", default=None)
 
 Found = TypeVar("Found")
 
@@ -36,8 +40,9 @@ def in_time(work: Callable[[BoolArray], Found], *, long: bool) -> Found:
     long : bool
         Whether it may take so long that it is worth a thread, some 0.1 ms; else it is not told.
     """
-    halt = np.zeros(1, dtype=np.bool_)
-    if not long or not math.isfinite(seconds_left()):
+    given = HALT.get()
+    halt = np.zeros(1, dtype=np.bool_) if given is None else given
+    if given is not None or not long or not math.isfinite(seconds_left()):
         return work(halt)
     with ThreadPoolExecutor(1, thread_name_prefix="compiled") as pool:
         future = pool.submit(work, halt)

@@ -189,7 +189,7 @@ def value(columns: Columns, state: IntArray, prices: FloatArray) -> float:
     return float(total)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _near(columns: Columns, prices: FloatArray, margin: float) -> tuple[IntArray, IntArray]:
     """Return which listed pairs cost little more than they would gain, and where those of each server start."""
     start, user, cost, part = columns.start, columns.user, columns.cost, columns.part
@@ -229,7 +229,7 @@ def narrowed(columns: Columns, prices: FloatArray, margin: float) -> Columns:
     )
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def least_priced(columns: Columns, load: FloatArray, place: FloatArray, share: FloatArray) -> FloatArray:
     """Return each user's least priced cost over the listed pairs at these prices of servers, floors left out."""
     start, user, cost, part, root_load = columns.start, columns.user, columns.cost, columns.part, columns.root_load

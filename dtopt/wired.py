@@ -142,7 +142,7 @@ def _within(order: IntArray, distance: FloatArray, station: int, radius: float, 
     return count
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _list(
     pairs: WiredPairs, radius: FloatArray, has_floor: bool
 ) -> tuple[IntArray, IntArray, FloatArray, FloatArray, FloatArray]:
@@ -214,7 +214,7 @@ def listed(pairs: WiredPairs, radius: FloatArray) -> Columns:
     )
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def settle(
     pairs: WiredPairs, prices: FloatArray, radius: FloatArray, has_floor: bool, state: IntArray
 ) -> tuple[float, float, FloatArray, FloatArray]:

@@ -174,8 +174,14 @@ def _prices_of_all(pairs: WiredPairs, columns: Columns, sample: FloatArray) -> F
 
 
 @cache
-def compile_kernels() -> None:
-    """Compile the bound, or load it from Numba's cache; solvers call it before their clock starts."""
+def compile_kernels() -> WiredBound:
+    """Compile the bound, or load it from Numba's cache; solvers call it before their clock starts.
+
+    Returns
+    -------
+    WiredBound
+        Of two users and two stations, to compile more with.
+    """
     two, square = np.ones(2), np.ones((2, 2))
     pairs = WiredPairs(
         base=two,
@@ -194,4 +200,7 @@ def compile_kernels() -> None:
         worth=1.0,
         max_open=2,
     )
-    _bound(pairs, lambda: False)
+    bound = _bound(pairs, lambda: False)
+    columns = narrowed(bound.columns, bound.prices, NEAR)
+    least_priced(columns, two, two, two)
+    return bound

@@ -7,6 +7,7 @@ last and leaves all other prices as they are; any prices prove a bound, and boun
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from dtopt.price_ascent import Start, climb
 from dtopt.price_dual import FREE, OPEN, decided_bounds
 from dtopt.price_kernel import narrowed
 from dtopt.wired import settle
-from dtopt.wired_dual import ROUNDING
+from dtopt.wired_dual import ROUNDING, compile_kernels
 from solvers.exact.region import Region, region
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from dtopt.wired import WiredPairs
     from dtopt.wired_dual import WiredBound
 
-__all__ = ["TEMPERATURES", "WiredDual"]
+__all__ = ["TEMPERATURES", "WiredDual", "compile_branching"]
 
 #: Temperatures of the ascent at a node, iterations at each, and past steps that it remembers.
 TEMPERATURES, ITERATIONS, MEMORY = (0.002, 0.0005), 45, 5
@@ -144,3 +145,10 @@ class WiredDual:
         value, magnitude, server, _ = settle(self.pairs, prices, self.radius, has_floor, self.state)
         self._known[:] = [(prices, (value - ROUNDING * magnitude, server))]
         return self._known[0][1]
+
+
+@cache
+def compile_branching() -> None:
+    """Compile the bound and what a node takes, or load them from Numba's cache."""
+    bound = compile_kernels()
+    WiredDual.of(bound).decided(0, OPEN).ascend(bound.prices)

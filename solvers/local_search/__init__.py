@@ -19,7 +19,7 @@ from solvers import greedy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dtopt.arrays import FloatArray, IntArray
+    from dtopt.arrays import IntArray
     from dtopt.problem import Problem
     from dtopt.result import Incumbent, Result
     from dtopt.solution import Solution
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from solvers.local_search.decided_sets import SetSearch
     from solvers.local_search.driver import Search
 
-__all__ = ["search_from", "search_placement", "solve"]
+__all__ = ["descend", "offer", "search_placement", "solve"]
 
 #: Without another limit the search ends after so many iterations without improvement, and so many more per server.
 PATIENCE, PATIENCE_PER_SERVER = 500, 100
@@ -128,51 +128,11 @@ def solve(
 solve.problems = ("placement", "migration")  # type: ignore[attr-defined]
 
 
-def solve_from(
-    problem: Placement,
-    *,
-    server_value: FloatArray,
-    seed: int,
-    stop: StoppingCriterion,
-    on_incumbent: Callable[[Incumbent, Solution], None],
-    start: Solution | None = None,
-) -> Result:
-    """Search from the servers that a bound's prices open, as a run of its own; see `search_from`."""
-    run = Run(problem, "local-search", seed=seed, stop=stop, on_incumbent=on_incumbent)
-    with run:
-        run.begin_from(start)
-        search_from(run, problem, server_value)
-    return run.result()
-
-
-def search_from(run: Run, problem: Placement, server_value: FloatArray) -> None:
-    """Go on with a run from the servers that a bound's prices open, for problems too large for prices of pairs.
-
-    Parameters
-    ----------
-    run : Run
-        Under way; ended by its criteria or where nothing improves any more.
-    problem : Placement
-        Of the run.
-    server_value : ndarray, shape (M,)
-        See `dtopt.wired_dual.WiredBound`.
-    """
-    from solvers.local_search.candidates import lists_of
-    from solvers.local_search.driver import Search
-    from solvers.local_search.start import from_servers
-
-    search = Search(lists_of(problem), run.seed)
-    from_servers(search, server_value)
-    with suppress(Stopped):
-        _descend(run, search)
-        _advance(run, search, PATIENCE + PATIENCE_PER_SERVER * problem.n_stations)
-
-
-def _descend(run: Run, search: Search) -> None:
+def descend(run: Run, search: Search) -> None:
     """Come to a local optimum with servers closed where that pays, and offer it."""
     for step in (lambda check: None, search.descend, search.close_servers, search.polish):
         step(run.should_stop)
-        _offer(run, search)
+        offer(run, search)
         run.check()
 
 
@@ -241,21 +201,21 @@ def search_placement(run: Run, problem: Placement) -> None:
             # A first answer at once; prices take longer, and lead farther.
             first = Search(lists, run.seed)
             first.start()
-            _offer(run, first)
+            offer(run, first)
             if lists.instance.cost.size > QUICK_PAIRS:
                 first.close_servers(run.should_stop)
-                _offer(run, first)
+                offer(run, first)
             elif sets:
-                open_better(first, usable, partial(_offer, run, first), run.should_stop)
+                open_better(first, usable, partial(offer, run, first), run.should_stop)
             run.check()
             start = _priced_start(problem)
         search.start(start)
-        _descend(run, search)
+        descend(run, search)
         if sets and number == 0 and search.small and lists.instance.cost.size <= QUICK_PAIRS:
-            offer, rng = partial(_offer, run, search), np.random.default_rng(run.seed)
-            open_better(search, usable, offer, run.should_stop)
+            better, rng = partial(offer, run, search), np.random.default_rng(run.seed)
+            open_better(search, usable, better, run.should_stop)
             run.check()
-            try_others(search, usable, rng, offer, run.should_stop)
+            try_others(search, usable, rng, better, run.should_stop)
             run.check()
         if search.oscillates and (number % 2 == 1 or not np.isfinite(search.best_cost) or problem.sharing == "fixed"):
             search.oscillate()
@@ -298,10 +258,11 @@ def _advance(run: Run, search: Search, patience: int) -> None:
         before = search.iterations
         search.advance(search.slice_iterations)
         run.iterations += search.iterations - before
-        _offer(run, search)
+        offer(run, search)
 
 
-def _offer(run: Run, search: Search) -> None:
+def offer(run: Run, search: Search) -> None:
+    """Offer a run what a search has found, if it is better than the incumbent."""
     best = run.evaluation.objective - run.problem.constant_cost if run.evaluation else np.inf  # type: ignore[attr-defined]
     if search.best_cost < best - 1e-12 * abs(best) if np.isfinite(best) else np.isfinite(search.best_cost):
         run.offer(search.best())

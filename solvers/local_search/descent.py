@@ -157,7 +157,7 @@ def best_shift(p: Instance, s: State, user: int, enough: float) -> tuple[float, 
     return _scan_exactly(p, s, user, base, lacking, enough)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def sweep(p: Instance, s: State, first: int, last: int) -> int:
     """Shift the users of a range of the region to their best servers; return how many moved."""
     room, plain_kind, moved = s.log_users.shape[0], p.kind == PLAIN, 0
@@ -288,7 +288,7 @@ def eject(p: Instance, s: State, i: int) -> bool:
     return False
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def exchange(p: Instance, s: State, first: int, last: int, partners: int, chains: bool) -> int:
     """Swap the users of a range of the region where that helps, or else eject; return how often."""
     room, moved = s.log_users.shape[0] - 2, 0

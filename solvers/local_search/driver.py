@@ -32,6 +32,9 @@ SLICE_USERS = 100_000
 REGION = 1000
 #: Users of each server that a user may swap with, drawn at random, where there are many.
 PARTNERS = 4
+#: Open servers around one that a wide iteration looks at, and what swaps after one may gain: this part of the cost by
+#: the number of servers.
+WIDE_REACH, SWAP_GAIN = 20, 3.5e-3
 #: Of 64 iterations, those that move users at random and those that exchange servers; the others open or close one.
 KICKS, EXCHANGES = 4, 32
 
@@ -248,6 +251,21 @@ class Search:
             self.partners,
             True,
         )
+
+    def advance_widely(self) -> None:
+        """Do an iteration that looks far around and always descends by shifts, by swaps where that comes near a gain.
+
+        For large problems: what a server gains by being opened shows only after users have made room for each other
+        over some servers in all directions.
+        """
+        s = self.state
+        floats, m = s.floats, s.counts.shape[0]
+        scale = abs(float(floats[kernel.BEST]))
+        gains = floats[kernel.GAINS : kernel.GAINS + 12].reshape(4, 3)
+        gains[:, 0], gains[:, 1], gains[:, 2] = scale, SWAP_GAIN * scale / m, 0.0
+        floats[kernel.THRESHOLD] = 0.0
+        reach = min(WIDE_REACH, m)
+        iterate(self.instance, s, 1, ANY, -1, self.kinds, reach, self.passes, self.last, self.partners, True)
 
 
 @cache

@@ -288,7 +288,7 @@ def reweigh(p: Instance, s: State) -> None:
 # --- from an association ------------------------------------------------------------------------------------------
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def load_state(p: Instance, s: State, anew: bool) -> None:
     """Make all sums from the slots of the users, and the rooms of members too if `anew`; the log is emptied."""
     users, counts, servers = s.users, s.counts, s.servers

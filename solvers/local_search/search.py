@@ -65,7 +65,7 @@ NEAREST = 12
 SMOOTHING = 0.05
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def construct(p: Instance, s: State, order: Integers) -> None:
     """Place users in this order at least marginal cost with all servers open, in rooms where there are any."""
     m = s.counts.shape[0]
@@ -224,7 +224,7 @@ def _again(p: Instance, s: State, server: int, reach: int) -> bool:
     return s.ints[N_OPEN] < p.max_open and _disturb(p, s, OPEN, server, -1, reach)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def iterate(
     p: Instance,
     s: State,

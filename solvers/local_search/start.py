@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from solvers.local_search.arrays import SearchArrays
     from solvers.local_search.driver import Search
 
-__all__ = ["from_prices", "from_servers"]
+__all__ = ["focus_on", "from_prices", "from_servers"]
 
 #: How often one more server is opened because users were left over.
 ATTEMPTS = 8
 #: Part of the servers that a bound leaves undecided, whose values are nearest to 0, and how many iterations more begin
 #: at each of them than at others.
-UNDECIDED, FOCUS = 0.2, 10
+UNDECIDED, FOCUS = 0.2, 30
 
 
 def from_prices(arrays: SearchArrays, dual: PriceDual, prices: FloatArray) -> IntArray | None:
@@ -71,6 +71,11 @@ def from_servers(search: Search, value: FloatArray) -> None:
     closed = np.ones(value.size, dtype=bool)
     closed[np.argsort(value, kind="stable")[:n_open]] = False
     search.start(closed=closed)
+    focus_on(search, value)
+
+
+def focus_on(search: Search, value: FloatArray) -> None:
+    """Let a search look most at the servers that a bound's prices leave undecided; see `from_servers`."""
     undecided = np.argsort(np.abs(value), kind="stable")[: max(1, int(UNDECIDED * value.size))]
     search.focus(np.concatenate([np.arange(value.size), np.repeat(undecided, FOCUS)]))
 

@@ -11,7 +11,7 @@ from dtopt import generate
 from dtopt.price_dual import CLOSED, OPEN, PriceDual
 from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import SHARINGS, tiny_problem
-from dtopt.wired import listed, pair, settle, start_radius, wired_pairs
+from dtopt.wired import listed, settle, start_radius, wired_pairs
 from dtopt.wired_dual import wired_bound
 from solvers.exact.wired import TEMPERATURES, WiredDual
 from solvers.server_tree import ServerTree
@@ -32,13 +32,14 @@ def problems(sharing, count, **more):
 @pytest.mark.parametrize("sharing", SHARINGS)
 def test_pairs_cost_what_the_dense_dual_says(sharing):
     for problem in problems(sharing, 30):
-        pairs = wired_pairs(problem)
         dual = PriceDual.of(problem)
-        for i, k in np.ndindex(dual.cost.shape):
-            cost, floor = pair(pairs, i, k)
-            assert cost == pytest.approx(dual.cost[i, k], rel=1e-12)
-            if dual.floor is not None and np.isfinite(cost):
-                assert floor == pytest.approx(dual.floor[i, k], rel=1e-9)
+        columns = listed(wired_pairs(problem), np.full(problem.n_users, np.inf))
+        server = np.repeat(np.arange(problem.n_stations), np.diff(columns.start))
+        cost = np.full(dual.cost.shape, np.inf)
+        cost[columns.user, server] = columns.cost
+        assert cost == pytest.approx(dual.cost, rel=1e-12)
+        if dual.floor is not None:
+            assert columns.floor == pytest.approx(dual.floor[columns.user, server], rel=1e-9)
 
 
 @pytest.mark.parametrize("sharing", SHARINGS)

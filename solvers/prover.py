@@ -1,0 +1,135 @@
+"""The bound of a large placement in a thread of its own: first at the root, then by branching on servers.
+
+What is compiled runs without Python's lock, so that a search goes on beside it. The thread touches nothing of the
+run: whoever started it asks for what is new.
+"""
+
+from __future__ import annotations
+
+import time
+from contextvars import copy_context
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dtopt.bounds import dual_bound
+from dtopt.halting import HALT
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from dtopt.arrays import FloatArray
+    from dtopt.problem import Placement
+    from solvers.exact.wired import WiredDual
+    from solvers.server_tree import ServerTree
+
+__all__ = ["Prover"]
+
+#: Bytes that the prices of all nodes together may take.
+NODE_BYTES = 1_000_000_000
+#: Seconds between two looks at what the best node says of servers.
+NEWS_S = 0.1
+
+
+class Prover:
+    """A proof under way, from the start of its block to the end.
+
+    Parameters
+    ----------
+    problem : Placement
+    quick : bool
+        Whether the root takes half the time; see `dtopt.wired_dual.wired_bound`.
+
+    Attributes
+    ----------
+    bound : float
+        Proven lower bound on the cost, the constant part left out; −inf before there is one.
+    cutoff : float
+        The incumbent's cost less what a proof may leave open, to be kept up to date from outside.
+    nodes : int
+        Nodes of the tree.
+    finished : bool
+        Whether nothing more will come.
+    """
+
+    def __init__(self, problem: Placement, *, quick: bool = False) -> None:
+        self.problem, self.quick = problem, quick
+        self.bound, self.cutoff, self.nodes, self.finished = -np.inf, np.inf, 0, False
+        self._news: FloatArray | None = None
+        self._halt = np.zeros(1, dtype=np.bool_)
+        self._error: BaseException | None = None
+        self._thread = Thread(target=copy_context().run, args=(self._work,), name="prover", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._halt[0] = True
+        self._thread.join()
+
+    def news(self) -> FloatArray | None:
+        """Return what servers are worth at the latest prices, shape (M,), below 0 where they pay; None if known.
+
+        Raises
+        ------
+        BaseException
+            What has ended the proof, such as the end of the memory.
+        """
+        if self._error is not None:
+            raise self._error
+        news, self._news = self._news, None
+        return news
+
+    def _work(self) -> None:
+        HALT.set(self._halt)
+        try:
+            self._prove()
+        except BaseException as error:
+            self._error = error
+        finally:
+            self.finished = True
+
+    def _over(self) -> bool:
+        return bool(self._halt[0])
+
+    def _prove(self) -> None:
+        from dtopt.wired_dual import wired_bound
+        from solvers.exact.wired import TEMPERATURES, WiredDual
+        from solvers.server_tree import ServerTree
+
+        wired = wired_bound(self.problem, self._over, quick=self.quick)
+        if wired is None:
+            self.bound = dual_bound(self.problem, self._over) - self.problem.constant_cost
+            return
+        self.bound, self._news = wired.value, wired.server_value
+        if self._over() or not np.isfinite(wired.value):
+            return
+        tree = ServerTree(WiredDual.of(wired), (wired.value, wired.prices), TEMPERATURES)
+        looked = time.perf_counter()
+
+        def over() -> bool:
+            nonlocal looked
+            self.bound, self.nodes = min(tree.bound, self.cutoff), tree.nodes
+            if time.perf_counter() - looked > NEWS_S:
+                self._look(tree)
+                looked = time.perf_counter()
+            return self._over()
+
+        tree.search(lambda: self.cutoff, over, lambda dual, prices: None, NODE_BYTES // (8 * wired.prices.size))
+        over()
+        self._look(tree)
+
+    def _look(self, tree: ServerTree[WiredDual]) -> None:
+        best = tree.best()
+        if best is None:
+            return
+        with_it, without_it = best[0].server_bounds(best[1])
+        decided = np.where(np.isfinite(with_it), -np.inf, np.inf)
+        undecided = np.isfinite(with_it) & np.isfinite(without_it)
+        with np.errstate(invalid="ignore"):
+            self._news = np.where(undecided, with_it - without_it, decided)
