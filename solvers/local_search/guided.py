@@ -27,6 +27,8 @@ __all__ = ["Guide", "Known", "solve_beside"]
 
 #: A start from prices is polished where it costs at most so much more than the best (a part of it).
 NEAR_BEST = 1e-4
+#: After a start no other one begins for so many times as long.
+REST = 4.0
 
 
 class Guide(Protocol):
@@ -101,13 +103,15 @@ def _search(run: Run, problem: Placement, guide: Guide) -> None:
         search_placement(run, problem)
         return
     patience = PATIENCE + PATIENCE_PER_SERVER * problem.n_stations
-    improved_at = run.iterations
+    improved_at, next_start = run.iterations, 0.0
     while not (guide.finished and run.iterations - improved_at >= patience):
         run.check()
         best, before = search.best_cost, search.iterations
-        value = guide.news()
+        value = guide.news() if run.elapsed_s >= next_start else None
         if value is not None:
+            began = run.elapsed_s
             search = _from_prices(run, search, lists, value)
+            next_start = run.elapsed_s + REST * (run.elapsed_s - began)
         else:
             search.advance_widely()
             run.iterations += search.iterations - before
