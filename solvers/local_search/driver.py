@@ -193,6 +193,11 @@ class Search:
             return m
         return max(4, REGION * int(self.state.ints[kernel.N_OPEN]) // n)
 
+    @property
+    def looks_near(self) -> bool:
+        """Whether an iteration looks at much less around a server than a wide one."""
+        return 2 * self.reach <= WIDE_REACH
+
     def close_servers(self, check: Callable[[], bool] = lambda: False) -> None:
         """Close servers, those first whose closing gains most, until none does."""
         p, s = self.instance, self.state

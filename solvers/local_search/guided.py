@@ -113,7 +113,10 @@ def _search(run: Run, problem: Placement, guide: Guide) -> None:
             search = _from_prices(run, search, lists, value)
             next_start = run.elapsed_s + REST * (run.elapsed_s - began)
         else:
-            search.advance_widely()
+            if search.looks_near:
+                search.advance_widely()
+            else:
+                search.advance(search.slice_iterations)
             run.iterations += search.iterations - before
         if search.best_cost < best:
             offer(run, search)
