@@ -257,7 +257,7 @@ def _advance(run: Run, search: Search, patience: int) -> None:
         run.check()
         before = search.iterations
         search.advance(search.slice_iterations)
-        if search.looks_near and run.problem.opening_cost > 0:
+        if search.looks_near and search.instance.opening > 0:
             search.advance_widely()
         run.iterations += search.iterations - before
         offer(run, search)
