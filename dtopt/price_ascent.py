@@ -85,18 +85,18 @@ def climb(
     iterations: int = ITERATIONS,
     memory: int = MEMORY,
 ) -> tuple[float, FloatArray]:
-    """Return the best value and prices found from `prices` on; see `dtopt.price_kernel.ascend`.
+    """Return the best value and prices found from `prices` on; see `dtopt.price_quasi_newton.ascend`.
 
     It ends early, with a value that is a bound too, where the time of the run that it is part of is over.
     """
     # Numba takes longer to import than many a run, so it waits until it is needed.
-    from dtopt import price_kernel
+    from dtopt import price_quasi_newton
 
     scaled = start.typical * np.array(temperatures)
     limits = (start.bounded, start.fixed)
 
     def ascend(halt: BoolArray) -> tuple[float, FloatArray]:
-        found: tuple[float, FloatArray] = price_kernel.ascend(
+        found: tuple[float, FloatArray] = price_quasi_newton.ascend(
             columns, state, prices, start.unit, *limits, scaled, iterations, memory, enough, halt
         )
         return found

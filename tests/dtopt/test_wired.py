@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dtopt import generate
+from dtopt import generate, solve
 from dtopt.price_dual import CLOSED, OPEN, PriceDual
 from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import SHARINGS, tiny_problem
@@ -98,6 +98,30 @@ def test_branching_never_cuts_the_optimum_off(sharing):
         assert wired.value <= tree.bound <= cost * (1 + 1e-9)
         raised += tree.bound > wired.value + 1e-4 * abs(cost)
     assert raised >= 3
+
+
+@pytest.mark.parametrize("preset", ["large", "tight-deadline", "tight-capacity"])
+def test_ascents_around_one_server_prove_bounds_of_the_whole_map(preset):
+    """On a map larger than the region of a node each bound is that of all pairs, and none cuts a solution off."""
+    problem = generate(preset, seed=1, users=700, stations=80)
+    known = solve(problem, "local-search", time_limit=1, seed=1)
+    cutoff = (known.objective - problem.constant_cost) * (1 + 1e-6)
+    wired = wired_bound(problem)
+    tree, tried = ServerTree(WiredDual.of(wired), (wired.value, wired.prices), TEMPERATURES), 0
+
+    def visit(node, prices):
+        nonlocal tried
+        tried += 1
+        anew = replace(node)  # without what the node remembers of its last look
+        assert anew.server_bounds(prices)[0] == pytest.approx(node.server_bounds(prices)[0], rel=1e-9)
+
+    tree.search(lambda: cutoff, lambda: False, visit, 40)
+    assert tried >= 5
+    assert wired.value < tree.bound <= cutoff
+    # Some node that is left agrees with the servers of the known solution.
+    is_open = np.isin(np.arange(80), known.solution.open_servers)
+    states = [dual.state for dual, _ in tree.left(cutoff)]
+    assert any((is_open[state == OPEN]).all() and not is_open[state == CLOSED].any() for state in states)
 
 
 @pytest.mark.parametrize("sharing", SHARINGS)
