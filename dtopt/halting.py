@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 
     from dtopt.arrays import BoolArray
 
-__all__ = ["HALT", "in_time"]
+__all__ = ["HALT", "LONGEST_S", "in_time"]
 
 #: What the system can wait for, s.
 LONGEST_S = 1e6
-
 #: The flag of what runs in a thread of its own: set by another thread, it ends what is compiled there too.
 HALT: ContextVar[BoolArray | None] = ContextVar("halt", default=None)
 

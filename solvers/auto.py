@@ -50,9 +50,9 @@ def solve(
 
     Small problems go to `exact`, placements by turns with `lns` where that proves nothing soon. Larger placements go to
     `local-search` first, with the dual bound as certificate, and the time left to `exact` where that may close the gap.
-    The largest are searched and proven side by side, in two threads: the dual bound, then branching on servers, whose
-    prices tell the search which servers are undecided. Migrations too large for `exact` go to `greedy`. Without any
-    limit the run ends after 60 s.
+    The largest are searched and proven side by side, in two threads (by turns where a run may use one): the dual bound,
+    then branching on servers, whose prices tell the search which servers are undecided. Migrations too large for
+    `exact` go to `greedy`. Without any limit the run ends after 60 s.
 
     Parameters
     ----------
@@ -143,6 +143,7 @@ def _beside(run: Run, problem: Placement) -> None:
                 prover.cutoff = run.evaluation.objective * (1.0 - OPTIMALITY_GAP / 2) - problem.constant_cost
             run.offer_bound(proven(prover.bound, problem))
             run.details["server_nodes"] = prover.nodes
+            prover.wait(run.seconds_left)
 
         _hand_over(run, partial(solve_beside, guide=prover), look=take)
     take()

@@ -1,20 +1,22 @@
 """The bound of a large placement in a thread of its own: first at the root, then by branching on servers.
 
 What is compiled runs without Python's lock, so that a search goes on beside it. The thread touches nothing of the
-run: whoever started it asks for what is new.
+run: whoever started it asks for what is new. Where a run may use but one thread (`NUMBA_NUM_THREADS`, or one core) the
+two work by turns.
 """
 
 from __future__ import annotations
 
 import time
 from contextvars import copy_context
-from threading import Thread
+from threading import Condition, Thread
 from typing import TYPE_CHECKING
 
+import numba
 import numpy as np
 
 from dtopt.bounds import dual_bound
-from dtopt.halting import HALT
+from dtopt.halting import HALT, LONGEST_S
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,6 +33,44 @@ __all__ = ["Prover"]
 NODE_BYTES = 1_000_000_000
 #: Seconds between two looks at what the best node says of servers.
 NEWS_S = 0.1
+#: Of a turn, where there is one thread to share, s.
+TURN_S = 0.05
+
+SEARCH, PROOF = 0, 1
+
+
+class Turns:
+    """Lets a search and a proof work by turns; each says often that the other may go on.
+
+    Parameters
+    ----------
+    alone : bool
+        Whether there is but one thread; else neither waits for the other.
+    """
+
+    def __init__(self, alone: bool) -> None:
+        self._alone, self._turn, self._since = alone, SEARCH, time.perf_counter()
+        self._changed = Condition()
+
+    def share(self, me: int, seconds: float = np.inf) -> None:
+        """Wait, so many seconds at most, while it is the other's turn; first end an own turn that is over."""
+        if not self._alone:
+            return
+        with self._changed:
+            now = time.perf_counter()
+            if self._turn == me:
+                if now - self._since < TURN_S:
+                    return
+                self._turn = 1 - me
+                self._changed.notify_all()
+            self._changed.wait_for(lambda: self._turn == me or not self._alone, min(seconds, LONGEST_S))
+            self._since = time.perf_counter()
+
+    def leave(self) -> None:
+        """Let the other work alone from now on."""
+        with self._changed:
+            self._alone = False
+            self._changed.notify_all()
 
 
 class Prover:
@@ -60,6 +100,7 @@ class Prover:
         self._news: FloatArray | None = None
         self._halt = np.zeros(1, dtype=np.bool_)
         self._error: BaseException | None = None
+        self._turns = Turns(alone=numba.config.NUMBA_NUM_THREADS < 2)  # type: ignore[attr-defined]
         self._thread = Thread(target=copy_context().run, args=(self._work,), name="prover", daemon=True)
 
     def __enter__(self) -> Self:
@@ -70,7 +111,12 @@ class Prover:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._halt[0] = True
+        self._turns.leave()
         self._thread.join()
+
+    def wait(self, seconds: float) -> None:
+        """Let the proof go on for its turn, where it and the search share one thread; so many seconds at most."""
+        self._turns.share(SEARCH, seconds)
 
     def news(self) -> FloatArray | None:
         """Return what servers are worth at the latest prices, shape (M,), below 0 where they pay; None if known.
@@ -88,13 +134,16 @@ class Prover:
     def _work(self) -> None:
         HALT.set(self._halt)
         try:
+            self._turns.share(PROOF)
             self._prove()
         except BaseException as error:
             self._error = error
         finally:
             self.finished = True
+            self._turns.leave()
 
     def _over(self) -> bool:
+        self._turns.share(PROOF)
         return bool(self._halt[0])
 
     def _prove(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+import numba
 import numpy as np
 import pytest
 
@@ -14,13 +15,14 @@ from dtopt.evaluation import evaluate
 from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import tiny_problem
 from solvers.local_search.guided import Known, solve_beside
-from solvers.prover import Prover
+from solvers.prover import TURN_S, Prover
 
 
 def finished(prover, seconds=60.0):
     end = time.perf_counter() + seconds
     while not prover.finished and time.perf_counter() < end:
         time.sleep(0.001)
+        prover.wait(1.0)  # where there is but one thread it has turns
     return prover.finished
 
 
@@ -65,6 +67,23 @@ def test_what_ends_the_proof_is_told(monkeypatch):
         with pytest.raises(MemoryError):
             prover.news()
     assert prover.bound == -np.inf
+
+
+def test_with_one_thread_search_and_proof_take_turns(monkeypatch):
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 1)
+    prover = Prover(dtopt.generate("large", seed=1, users=3000, stations=80))
+    with prover:
+        time.sleep(0.3)
+        assert prover.bound == -np.inf  # the search has not yet let it begin
+        assert not prover.finished
+        began = time.perf_counter()
+        while prover.nodes < 5 and time.perf_counter() - began < 60.0:
+            time.sleep(TURN_S)
+            prover.wait(10.0)
+        nodes = prover.nodes
+        time.sleep(0.3)
+        assert 5 <= prover.nodes <= nodes + 1  # and waits while the search has its turn
+    assert prover.finished
 
 
 def test_the_bound_of_pairs_that_are_not_wired_comes_too():
