@@ -32,9 +32,9 @@ SLICE_USERS = 100_000
 REGION = 1000
 #: Users of each server that a user may swap with, drawn at random, where there are many.
 PARTNERS = 4
-#: Open servers around one that a wide iteration looks at, and what swaps after one may gain: this part of the cost by
-#: the number of servers.
-WIDE_REACH, SWAP_GAIN = 20, 3.5e-3
+#: Open servers around one, and users, that a wide iteration looks at, and what swaps after one may gain: this part of
+#: the cost by the number of servers.
+WIDE_REACH, WIDE_USERS, SWAP_GAIN = 20, 5000, 3.5e-3
 #: Of 64 iterations, those that move users at random and those that exchange servers; the others open or close one.
 KICKS, EXCHANGES = 4, 32
 
@@ -196,7 +196,13 @@ class Search:
     @property
     def looks_near(self) -> bool:
         """Whether an iteration looks at much less around a server than a wide one."""
-        return 2 * self.reach <= WIDE_REACH
+        return 2 * self.reach <= self.wide_reach
+
+    @property
+    def wide_reach(self) -> int:
+        """Open servers around one that a wide iteration looks at: fewer where each has very many users."""
+        n_open = int(self.state.ints[kernel.N_OPEN])
+        return min(WIDE_REACH, WIDE_USERS * n_open // self.state.region.size)
 
     def close_servers(self, check: Callable[[], bool] = lambda: False) -> None:
         """Close servers, those first whose closing gains most, until none does."""
@@ -269,7 +275,7 @@ class Search:
         gains = floats[kernel.GAINS : kernel.GAINS + 12].reshape(4, 3)
         gains[:, 0], gains[:, 1], gains[:, 2] = scale, SWAP_GAIN * scale / m, 0.0
         floats[kernel.THRESHOLD] = 0.0
-        reach = min(WIDE_REACH, m)
+        reach = self.wide_reach
         iterate(self.instance, s, 1, ANY, -1, self.kinds, reach, self.passes, self.last, self.partners, True)
 
 
