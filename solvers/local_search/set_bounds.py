@@ -53,8 +53,8 @@ def set_bound(
     whole: float,
     is_open: BoolArray,
     least: FloatArray,
-    cutoff: float = np.inf,
-    floor: float = 0.0,
+    cutoff: float,
+    floor: float,
 ) -> float:
     """Return a lower bound on the cost of a set of servers; infinite where it has too few places.
 
@@ -177,7 +177,7 @@ def _look_around(
                 if done >= most:
                     return done
                 done += 1
-                bound = set_bound(p, columns, cpu, capacity, whole, trial, least)
+                bound = set_bound(p, columns, cpu, capacity, whole, trial, least, cutoff, 0.0)
                 worst = _keep(bound, trial, cutoff, bounds, sets, worst)
     return done
 
@@ -261,7 +261,7 @@ def best_set(
     columns = np.ascontiguousarray(p.cost.T)
     at, best, value = _servers(start, m), start.copy(), np.inf
     if at.sum() <= p.max_open:
-        value = descend_in(p, cpu, capacity, np.flatnonzero(at), best, SHIFT_SWEEPS, 0)
+        value = descend_in(p, cpu, capacity, np.flatnonzero(at), best, SHIFT_SWEEPS, 0, 0, np.inf)
     margin, valued = MARGIN if p.mode == EQUAL else 0.0, 1
     bounds, sets = np.full(VALUED, np.inf), np.zeros((VALUED, m), dtype=np.bool_)
     looked = _go_down(p, columns, cpu, capacity, usable, at, looks, bounds, sets)
@@ -293,5 +293,5 @@ def best_set(
             looked += _look_around(p, columns, cpu, capacity, usable, at, 3, looks - looked, cutoff, bounds, sets)
         around = True
     trial, among = best.copy(), np.flatnonzero(_servers(best, m))
-    now = descend_in(p, cpu, capacity, among, trial, SHIFT_SWEEPS, SWAP_SWEEPS, LAST_KICKS)
+    now = descend_in(p, cpu, capacity, among, trial, SHIFT_SWEEPS, SWAP_SWEEPS, LAST_KICKS, np.inf)
     return (now, trial) if now < value else (value, best)

@@ -306,8 +306,8 @@ def descend_in(
     association: IntArray,
     sweeps: int,
     swaps: int,
-    kicks: int = 0,
-    hopeless: float = np.inf,
+    kicks: int,
+    hopeless: float,
 ) -> float:
     """Search among the servers of a set: users of others go there first, then all shift and swap; return the cost.
 

@@ -63,7 +63,7 @@ def test_larger_ones_get_a_bound_within_the_time(preset, options, methods):
 @pytest.mark.slow
 def test_without_a_clock_large_ones_come_to_the_same_answer_again():
     problem = dtopt.generate("large", seed=4, users=3000, stations=70)
-    first, again = (auto.solve(problem, stop=MaxIterations(2000), seed=3) for _ in range(2))
+    first, again = (auto.solve(problem, stop=MaxIterations(200), seed=3) for _ in range(2))
     assert first.solution.association.tolist() == again.solution.association.tolist()
     assert first.bound == again.bound
     assert first.details["methods"][0] == "local-search"

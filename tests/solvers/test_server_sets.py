@@ -11,12 +11,16 @@ import dtopt
 from dtopt.evaluation import evaluate
 from dtopt.solution import Solution
 from dtopt.testing.tiny import tiny_problem
+from solvers.local_search import set_descent
 from solvers.local_search.candidates import lists_of
 from solvers.local_search.driver import Search
 from solvers.local_search.kernel import OPTIMAL, PLAIN
 from solvers.local_search.server_sets import open_better, try_others
 from solvers.local_search.set_bounds import best_set, set_bound
-from solvers.local_search.set_descent import descend_in
+
+
+def descend_in(instance, cpu, capacity, is_open, association, sweeps, swaps, kicks=0):
+    return set_descent.descend_in(instance, cpu, capacity, is_open, association, sweeps, swaps, kicks, np.inf)
 
 
 def parts(problem):
@@ -108,10 +112,10 @@ def test_no_association_costs_less_than_the_bound_of_its_servers():
             if not judged.feasible:
                 continue
             is_open = np.isin(np.arange(3), association)
-            bound = set_bound(instance, columns, cpu, capacity, whole, is_open, np.empty(7))
+            bound = set_bound(instance, columns, cpu, capacity, whole, is_open, np.empty(7), np.inf, 0.0)
             assert bound + problem.constant_cost <= judged.objective * (1 + 1e-12)
         few = np.zeros(3, dtype=np.int64)
-        assert set_bound(instance, columns, cpu, few, whole, np.ones(3, dtype=bool), np.empty(7)) == np.inf
+        assert set_bound(instance, columns, cpu, few, whole, np.ones(3, dtype=bool), np.empty(7), np.inf, 0.0) == np.inf
 
 
 def test_of_few_servers_the_best_set_is_found():
