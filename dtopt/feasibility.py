@@ -318,9 +318,7 @@ def _enough_cpu(problem: Problem) -> FloatArray:
     users = np.arange(problem.n_users)
     if problem.network.channel is None:
         return np.full(users.size, np.inf)
-    servers = problem.network.access_station
-    cpu = problem.demand(users, servers) if problem.sharing == "fixed" else problem.compute_floor(users, servers)
-    return np.where(problem.pair_allowed(users, servers), cpu, np.inf)
+    return _cpu_alone(problem, users, problem.network.access_station)
 
 
 def _least_cpu(problem: Problem) -> FloatArray:
@@ -329,6 +327,11 @@ def _least_cpu(problem: Problem) -> FloatArray:
     users, servers = np.arange(problem.n_users)[:, None], np.arange(problem.n_stations)[None, :]
     for start, stop in row_blocks(problem.n_users, problem.n_stations):
         rows = users[start:stop]
-        cpu = problem.demand(rows, servers) if problem.sharing == "fixed" else problem.compute_floor(rows, servers)
-        least[start:stop] = np.where(problem.pair_allowed(rows, servers), cpu, np.inf).min(axis=1)
+        least[start:stop] = _cpu_alone(problem, rows, servers).min(axis=1)
     return least
+
+
+def _cpu_alone(problem: Problem, users: IntArray, servers: IntArray) -> FloatArray:
+    """Return the least CPU that twins take on servers, infinite where a pair is not allowed."""
+    cpu = problem.demand(users, servers) if problem.sharing == "fixed" else problem.compute_floor(users, servers)
+    return np.where(problem.pair_allowed(users, servers), cpu, np.inf)
