@@ -140,6 +140,11 @@ class Search:
         """Cost of the best feasible association so far, infinite without one."""
         return float(self.state.floats[kernel.BEST])
 
+    @property
+    def _worth(self) -> float:
+        """What gains are measured by: the cost of the incumbent, of the start while there is none."""
+        return abs(min(self.best_cost, self._scale))
+
     def best(self) -> IntArray:
         """Return the best association so far; the one at hand where none was feasible."""
         s = self.state
@@ -248,7 +253,7 @@ class Search:
 
     def advance(self, iterations: int) -> None:
         """Do so many iterations."""
-        self.state.floats[kernel.THRESHOLD] = self.threshold * abs(min(self.best_cost, self._scale))
+        self.state.floats[kernel.THRESHOLD] = self.threshold * self._worth
         iterate(
             self.instance,
             self.state,
@@ -271,7 +276,7 @@ class Search:
         """
         s = self.state
         floats, m = s.floats, s.counts.shape[0]
-        scale = abs(float(floats[kernel.BEST]))
+        scale = self._worth
         gains = floats[kernel.GAINS : kernel.GAINS + 12].reshape(4, 3)
         gains[:, 0], gains[:, 1], gains[:, 2] = scale, SWAP_GAIN * scale / m, 0.0
         floats[kernel.THRESHOLD] = 0.0
