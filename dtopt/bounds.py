@@ -20,6 +20,7 @@ import numpy as np
 from dtopt.channel import row_blocks
 from dtopt.price_dual import PriceDual
 from dtopt.problem import Migration, Placement
+from dtopt.sharing import compute_latency
 from dtopt.utility_dual import COMPILED_PAIRS, WARM, UtilityDual
 from dtopt.utility_dual import MOST_PAIRS as UTILITY_PAIRS
 from dtopt.utility_segments import ServerUtility
@@ -104,10 +105,11 @@ def _utility_alone(problem: Migration) -> float:
     for start, stop in row_blocks(problem.n_users, problem.n_stations):
         users = np.arange(start, stop)[:, None]
         share = problem.demand(users, stations) if problem.sharing == "fixed" else cpu[None, :]
-        latency = problem.transfer_latency(users, stations) + problem.load_cycles[users] / share
+        latency = problem.transfer_latency(users, stations) + compute_latency(problem.load_cycles[users], share)
         deadline = problem.network.users.deadline_s[users]
         utility = problem.beta * np.exp(deadline - latency)
         if problem.deadline == "soft":
-            utility = utility - problem.deadline_penalty * np.maximum(0.0, latency - deadline)
+            late = np.where(np.isfinite(latency), np.maximum(0.0, latency - deadline), 0.0)
+            utility = utility - problem.deadline_penalty * late
         total += float(np.where(problem.pair_allowed(users, stations), utility, -np.inf).max(axis=1).sum())
     return total - (1.0 - problem.beta) * float(problem.energy_j.sum())

@@ -72,10 +72,12 @@ class Limits:
         if problem.sharing == "fixed":
             demand = problem.demand(rows, columns)
             allowed = allowed & (floor <= demand * (1.0 + LOOSE))
-            part = demand / cpu
+            need = demand
         else:
             allowed = allowed & np.isfinite(floor)
-            part = np.where(allowed, floor, 0.0) / cpu
+            need = np.where(allowed, floor, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            part = np.where(need > 0, need / cpu, 0.0)
         if "cpu" not in kinds:
             part = np.zeros_like(part)
         allowed = allowed & (part <= 1.0)
@@ -114,7 +116,8 @@ def _floor(problem: Problem, users: IntArray, servers: IntArray) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
         slack = problem.network.users.deadline_s[users] * (1.0 + LOOSE)
         slack = slack - problem.deadline_transfer_latency(users, servers)
-        return np.where(slack > 0, problem.deadline_cycles[users] / slack, np.inf)
+        cycles = np.broadcast_to(problem.deadline_cycles[users], shape)
+        return np.where(cycles > 0, np.where(slack > 0, cycles / slack, np.inf), np.where(slack >= 0, 0.0, np.inf))
 
 
 def needed_kinds(problem: Problem, users: IntArray, proven: Callable[[Limits], bool]) -> tuple[str, ...]:

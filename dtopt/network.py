@@ -86,7 +86,7 @@ class BaseStations:
     Parameters
     ----------
     cpu_hz : array_like, shape (M,)
-        F_k, cycles/s, > 0.
+        F_k, cycles/s, >= 0; 0 only where a problem has ``fixed`` sharing.
     capacity : array_like of int, shape (M,) or a number
         N_k of (18b), twins that station k can keep; `dtopt.arrays.UNLIMITED` never binds.
     position_m : array_like, shape (M, 2), optional
@@ -109,7 +109,7 @@ class BaseStations:
     names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        cpu = float_array(self.cpu_hz, "stations.cpu_hz", minimum=0.0, exclusive=True)
+        cpu = float_array(self.cpu_hz, "stations.cpu_hz", minimum=0.0)
         if cpu.ndim != 1 or cpu.size == 0:
             raise InputError("must be a list of at least one number", where="stations.cpu_hz")
         _set(self, "cpu_hz", cpu)

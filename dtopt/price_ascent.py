@@ -39,7 +39,7 @@ class Start:
     bounded, fixed : ndarray of bool
         Which prices must be >= 0, and which of those stay at 0.
     typical : float
-        The mean cost of serving a user, the unit of temperatures.
+        The mean size of the cost of serving a user, the unit of temperatures.
     """
 
     prices: FloatArray
@@ -63,7 +63,8 @@ class Start:
         """
         n, m = serve.size, useful.size // 3
         serve = serve + opening * max(1.0, m / 3.0) / n
-        typical = max(float(serve.mean()), 1e-300)
+        # Costs can be of any sign, and all least costs can be 0: then any unit will do.
+        typical = float(np.abs(serve).mean()) or 1.0
         unit = np.full(n + 3 * m + 1, typical)
         unit[n : n + m] = even if even > 0 else 1.0
         unit[-1] = max(opening, typical)

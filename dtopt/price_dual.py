@@ -44,6 +44,7 @@ class PriceDual:
     part, floor : ndarray, shape (N, M), or None
         Parts of the CPU under ``fixed`` sharing; least shares under hard deadlines, cycles/s.
     cpu, capacity : ndarray, shape (M,)
+        `Problem.cpu_limit_hz`; places, at most N.
     opening, worth : float
     max_open : int
     state : ndarray of int, shape (M,)
@@ -65,26 +66,20 @@ class PriceDual:
     def of(cls, problem: Placement) -> PriceDual:
         """Return the dual of a problem with all servers free."""
         users, stations = np.arange(problem.n_users)[:, None], np.arange(problem.n_stations)[None, :]
-        cpu = problem.network.stations.cpu_hz
-        latency = problem.transfer_matrix
         part = floor = None
         if problem.sharing == "fixed":
-            share = problem.demand(users, stations)
-            latency = latency + problem.load_cycles[:, None] / share
-            part = np.broadcast_to(share / cpu, latency.shape)
-            if problem.deadline == "soft":
-                late = problem.deadline_transfer_latency(users, stations) + problem.deadline_cycles[:, None] / share
-                excess = np.maximum(0.0, late - problem.network.users.deadline_s[:, None])
-                latency = latency + problem.deadline_penalty * excess
-        elif problem.sharing == "optimal" and problem.deadlines_bind:
-            floor = problem.floor_matrix
+            latency = problem.fixed_latency(users, stations) + problem.fixed_penalty(users, stations)
+            part = np.broadcast_to(problem.reserved_part(users, stations), latency.shape)
+        else:
+            latency = problem.transfer_matrix
+            floor = problem.floor_matrix if problem.reserves_cpu else None
         allowed = problem.allowed_matrix
         return cls(
             cost=np.where(allowed, problem.user_weight * latency, np.inf),
             root_load=problem.root_load if problem.sharing != "fixed" else np.zeros(problem.n_users),
             part=None if part is None else np.where(allowed, part, 0.0),
             floor=None if floor is None else np.where(allowed, floor, 0.0),
-            cpu=cpu,
+            cpu=problem.cpu_limit_hz,
             capacity=np.minimum(problem.network.stations.capacity, problem.n_users).astype(np.float64),
             opening=problem.opening_cost,
             worth=problem.user_weight,

@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dtopt.tolerances import relaxed
+
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.problem import Problem
 
-__all__ = ["cpu_shares", "water_filling"]
+__all__ = ["compute_latency", "cpu_shares", "water_filling"]
+
+
+def compute_latency(cycles: FloatArray, share_hz: FloatArray) -> FloatArray:
+    """Return cycles / share, s: 0 where there is nothing to compute, infinite where there is and the share is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(cycles > 0, cycles / share_hz, 0.0)
 
 
 def cpu_shares(problem: Problem, association: IntArray) -> FloatArray:
@@ -64,26 +72,29 @@ def water_filling(weight: FloatArray, floor: FloatArray, server: IntArray, cpu_h
     Returns
     -------
     ndarray, shape (n,)
-        The shares. On servers whose floors do not fit, the minimiser without floors.
+        The shares. On servers whose floors do not fit within the tolerance, the minimiser without floors.
     """
     m = cpu_hz.size
-    fits = np.bincount(server, weights=floor, minlength=m) <= cpu_hz
+    fits = np.bincount(server, weights=floor, minlength=m) <= relaxed(cpu_hz)
     clamped: BoolArray = np.zeros(weight.size, dtype=bool)
     shares = np.zeros(weight.size)
-    count = np.bincount(server, minlength=m)
-    while True:
-        free = ~clamped
-        taken = np.bincount(server[clamped], weights=floor[clamped], minlength=m)
-        total = np.bincount(server[free], weights=weight[free], minlength=m)
+    alone = cpu_hz / np.maximum(np.bincount(server, minlength=m), 1)
+    # Twins on servers whose shares are not final yet.
+    rows = np.arange(weight.size)
+    while rows.size:
+        at, held, low = server[rows], clamped[rows], floor[rows]
+        taken = np.bincount(at, weights=np.where(held, low, 0.0), minlength=m)
+        total = np.bincount(at, weights=np.where(held, 0.0, weight[rows]), minlength=m)
         with np.errstate(divide="ignore", invalid="ignore"):
             rate = np.where(total > 0, np.maximum(cpu_hz - taken, 0.0) / total, 0.0)
-        shares[free] = rate[server[free]] * weight[free]
+        share = np.where(held, low, rate[at] * weight[rows])
         # Twins with nothing to compute have weight 0; alone with their like they share the CPU equally.
-        idle = free & (total == 0)[server] & (taken == 0)[server]
-        shares[idle] = (cpu_hz / np.maximum(count, 1))[server[idle]]
-        short = free & (shares < floor) & fits[server]
-        if not short.any():
-            break
-        clamped |= short
-    shares[clamped] = floor[clamped]
+        idle = ~held & ((total == 0) & (taken == 0))[at]
+        share[idle] = alone[at[idle]]
+        shares[rows] = share
+        short = ~held & (share < low) & fits[at]
+        clamped[rows] |= short
+        again: BoolArray = np.zeros(m, dtype=bool)
+        again[at[short]] = True
+        rows = rows[again[at]]
     return shares

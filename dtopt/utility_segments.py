@@ -112,16 +112,15 @@ class ServerUtility:
         """Return the utilities of a problem."""
         n, m = problem.n_users, problem.n_stations
         users, stations = np.arange(n)[:, None], np.arange(m)[None, :]
-        cpu = problem.network.stations.cpu_hz
+        cpu = problem.cpu_limit_hz
         deadline = np.asarray(problem.network.users.deadline_s)
         allowed = problem.allowed_matrix
         latency = problem.transfer_matrix
         demand = None
         growth, rate, size, part = np.zeros(n), np.ones(m), np.zeros(n), np.zeros(m)
         if problem.sharing == "fixed":
-            share = problem.demand(users, stations)
-            latency = latency + problem.load_cycles[:, None] / share
-            demand = np.where(allowed, share / cpu, 0.0)
+            latency = problem.fixed_latency(users, stations)
+            demand = np.where(allowed, problem.reserved_part(users, stations), 0.0)
         elif problem.sharing == "equal":
             growth, rate, size, part = problem.load_cycles, 1.0 / cpu, np.ones(n), np.ones(m)
         else:

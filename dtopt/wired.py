@@ -12,6 +12,8 @@ import numba
 import numpy as np
 
 from dtopt.price_kernel import Columns
+from dtopt.sharing import compute_latency
+from dtopt.tolerances import within
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
@@ -65,12 +67,11 @@ def wired_pairs(problem: Placement) -> WiredPairs | None:
     if problem.sharing == "fixed":
         assert problem.demand_hz is not None  # noqa: S101 - checked at construction
         demand = np.array(problem.demand_hz)
-        base = base + problem.load_cycles / demand
+        base = base + compute_latency(problem.load_cycles, demand)
     wired_bits = problem.load_bits + (network.wired_passes - 1) * users.data_bits
     slack = pace = cycles = nothing
     if problem.deadlines_bind:
-        # Half the evaluator's tolerance, as in `Problem.compute_floor`.
-        slack = users.deadline_s * (1.0 + 5e-10) - problem.construction_wireless
+        slack = within(users.deadline_s) - problem.construction_wireless
         pace = network.backhaul_s_per_bit_m * network.wired_passes * users.data_bits
         cycles = np.array(problem.deadline_cycles)
     return WiredPairs(
@@ -84,7 +85,7 @@ def wired_pairs(problem: Placement) -> WiredPairs | None:
         cycles=cycles,
         demand=demand,
         root_load=np.array(problem.root_load) if problem.sharing != "fixed" else np.zeros(n),
-        cpu=np.array(stations.cpu_hz),
+        cpu=np.array(problem.cpu_limit_hz),
         capacity=np.minimum(stations.capacity, n).astype(np.float64),
         opening=float(problem.opening_cost),
         worth=float(worth),
@@ -120,7 +121,7 @@ def pair(
         if spare < 0.0 or cycles[i] > most * spare:
             return np.inf, 0.0
         if 0.0 < spare < np.inf:
-            floor = cycles[i] / spare
+            floor = min(cycles[i] / spare, most)
     return cost, floor
 
 

@@ -106,11 +106,9 @@ def _part(loads: ServerLoads, users: IntArray) -> FloatArray:
     """Return the part of each server's CPU that must be set aside for each user there."""
     problem = loads.problem
     servers = np.arange(problem.n_stations)
-    if problem.sharing == "fixed":
-        need = problem.demand(users[:, None], servers)
-    else:
-        need = problem.compute_floor(users[:, None], servers)
-    return np.asarray(need / problem.network.stations.cpu_hz)
+    if problem.sharing == "equal":
+        return np.asarray(problem.compute_floor(users[:, None], servers) / problem.network.stations.cpu_hz)
+    return problem.reserved_part(users[:, None], servers)
 
 
 def _close_servers(run: Run, problem: Placement, loads: ServerLoads) -> None:

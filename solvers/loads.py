@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.problem import Migration, Placement
+from dtopt.sharing import compute_latency
 from dtopt.solution import UNASSIGNED
 
 if TYPE_CHECKING:
@@ -20,12 +21,10 @@ if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.problem import Problem
 
-__all__ = ["SLACK", "ServerLoads", "largest_servers", "regrets"]
+__all__ = ["ServerLoads", "largest_servers", "regrets"]
 
 #: Up to this many pairs, matrices of all pairs are kept; above it, rows are computed when asked for.
 DENSE_PAIRS = 4_000_000
-#: Room for rounding in sums of CPU; a tenth of the evaluator's tolerance.
-SLACK = 1e-10
 
 
 def largest_servers(problem: Problem) -> BoolArray:
@@ -63,6 +62,7 @@ class ServerLoads:
         #: P2: how fast the utility of those on the server falls as its load grows.
         self.pressure = np.zeros(m)
         self._cpu = problem.network.stations.cpu_hz
+        self._limit = problem.cpu_limit_hz
         self._capacity = problem.network.stations.capacity
         self._servers = np.arange(m)
         self._dense = problem.n_users * m <= DENSE_PAIRS
@@ -96,13 +96,13 @@ class ServerLoads:
         ok = np.broadcast_to(self.is_open & (self.count < self._capacity), (users.size, self._servers.size))
         if problem.sharing == "fixed":
             demand = problem.demand(users[:, None], self._servers)
-            ok = ok & (self.reserved + demand <= self._cpu * (1.0 + SLACK)) & (self._floor(users) <= demand)
+            ok = ok & (self.reserved + demand <= self._limit) & np.isfinite(self._floor(users))
         elif problem.deadlines_bind:
             floor = np.asarray(self._floor(users))
             if problem.sharing == "optimal":
-                ok = ok & (self.reserved + floor <= self._cpu)
+                ok = ok & (self.reserved + floor <= self._limit)
             else:
-                ok = ok & ((self.count + 1) * np.maximum(self.steepest, floor) <= self._cpu)
+                ok = ok & ((self.count + 1) * np.maximum(self.steepest, floor) <= self._limit)
         return np.asarray(ok & np.isfinite(self._transfer(users)))
 
     def marginal(self, users: IntArray) -> FloatArray:
@@ -114,7 +114,9 @@ class ServerLoads:
         load = self._loads[users][:, None]
         transfer = self._transfer(users)
         if problem.sharing == "fixed":
-            compute = problem.load_cycles[users][:, None] / problem.demand(users[:, None], self._servers)
+            compute = compute_latency(
+                problem.load_cycles[users][:, None], problem.demand(users[:, None], self._servers)
+            )
             others: FloatArray = np.zeros_like(compute)
         elif problem.sharing == "optimal":
             compute = load * (self.load + load) / self._cpu
@@ -157,10 +159,11 @@ class ServerLoads:
         elif problem.sharing == "equal":
             share = np.full(members.size, self._cpu[server] / max(members.size, 1))
         else:
-            share = self._cpu[server] * root / root.sum()
-        latency = problem.transfer_latency(members, place).sum() + (cycles / share).sum()
+            share = self._cpu[server] * root / max(float(root.sum()), 1e-300)
+        latency = problem.transfer_latency(members, place).sum() + compute_latency(cycles, share).sum()
         if problem.deadline == "soft":
-            late = problem.deadline_transfer_latency(members, place) + problem.deadline_cycles[members] / share
+            late = problem.deadline_transfer_latency(members, place)
+            late = late + compute_latency(problem.deadline_cycles[members], share)
             excess = np.maximum(0.0, late - problem.network.users.deadline_s[members])
             latency += problem.deadline_penalty * excess.sum()
         return float(problem.user_weight * latency + problem.opening_cost * bool(self.is_open[server]))

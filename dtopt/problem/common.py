@@ -12,6 +12,8 @@ import numpy as np
 from dtopt.arrays import BoolArray, FloatArray, IntArray, choice, float_array, number
 from dtopt.errors import InputError
 from dtopt.fingerprint import fingerprint
+from dtopt.sharing import compute_latency
+from dtopt.tolerances import ROUNDING, relaxed, within
 
 if TYPE_CHECKING:
     from dtopt.network import Network
@@ -32,7 +34,7 @@ class Problem(ABC):
     sharing : Sharing
         How CPU shares f_ik follow from the association: ``optimal``, ``equal`` or ``fixed``.
     demand_hz : array_like, shape (N,) or (N, M), optional
-        With ``fixed`` sharing: the CPU that each twin (or each pair) takes, cycles/s.
+        With ``fixed`` sharing: the CPU that each twin (or each pair) takes, cycles/s, >= 0.
     deadline : DeadlineMode
         ``hard``: a missed deadline makes a solution infeasible. ``soft``: it costs `deadline_penalty` for each second.
     deadline_penalty : float
@@ -62,6 +64,11 @@ class Problem(ABC):
         choice(self.sharing, "sharing", Sharing)
         choice(self.deadline, "deadline", DeadlineMode)
         self._set("deadline_penalty", number(self.deadline_penalty, "deadline_penalty", minimum=0.0))
+        cpu = self.network.stations.cpu_hz
+        if self.sharing != "fixed" and not cpu.all():
+            k = int((cpu == 0).argmax())
+            mend = f"a station without a server has capacity 0; {self.sharing} sharing needs CPU to share"
+            raise InputError("must be > 0, got 0", where=f"stations[{k}].cpu_hz", mend=mend)
         if (self.demand_hz is not None) != (self.sharing == "fixed"):
             raise InputError(
                 "goes with fixed sharing and only with it",
@@ -71,7 +78,7 @@ class Problem(ABC):
         if self.demand_hz is not None:
             demand = np.asarray(self.demand_hz)
             shape = (self.n_users, self.n_stations) if demand.ndim == 2 else (self.n_users,)
-            self._set("demand_hz", float_array(demand, "demand_hz", shape=shape, minimum=0.0, exclusive=True))
+            self._set("demand_hz", float_array(demand, "demand_hz", shape=shape, minimum=0.0))
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -158,32 +165,100 @@ class Problem(ABC):
             return np.asarray(self.demand_hz[users, servers])
         return np.broadcast_to(self.demand_hz[users], np.broadcast_shapes(users.shape, servers.shape))
 
+    @property
+    def reserves_cpu(self) -> bool:
+        """Whether twins take a given least part of the CPU: demands, or floors from hard deadlines."""
+        return self.sharing == "fixed" or (self.sharing == "optimal" and self.deadlines_bind)
+
+    @property
+    def cpu_limit_hz(self) -> FloatArray:
+        """The most CPU that each server may give, cycles/s, shape (M,).
+
+        F_k with the tolerance of `dtopt.tolerances` where CPU is reserved, F_k where the policy shares out just that.
+        """
+        cpu = self.network.stations.cpu_hz
+        return relaxed(cpu) if self.reserves_cpu else cpu
+
+    def alone_hz(self, users: IntArray, servers: IntArray) -> FloatArray:
+        """Return the most CPU that pairs can get, with the user alone on the server, cycles/s."""
+        if self.sharing == "fixed":
+            return self.demand(users, servers)
+        shape = np.broadcast_shapes(users.shape, servers.shape)
+        return np.broadcast_to(self.cpu_limit_hz[servers], shape)
+
+    def most_twins(self, users: IntArray, servers: IntArray) -> IntArray:
+        """Return the most twins, at most N, among which pairs meet hard deadlines under ``equal`` sharing."""
+        floor = self.compute_floor(users, servers)
+        with np.errstate(divide="ignore"):
+            most = self.network.stations.cpu_hz[servers] * (1.0 + ROUNDING) / floor
+        return np.minimum(np.floor(most), self.n_users).astype(np.int64)
+
+    def reserved_hz(self, users: IntArray, servers: IntArray) -> FloatArray:
+        """Return the least CPU that pairs take: demands or deadline floors, 0 where no CPU is reserved, cycles/s."""
+        if self.sharing == "fixed":
+            return self.demand(users, servers)
+        if self.sharing == "optimal":
+            return self.compute_floor(users, servers)
+        return np.zeros(np.broadcast_shapes(users.shape, servers.shape))
+
+    def reserved_part(self, users: IntArray, servers: IntArray) -> FloatArray:
+        """Return the least part of `cpu_limit_hz` that pairs take; on a server the parts sum to at most 1."""
+        need = self.reserved_hz(users, servers)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(need > 0, need / self.cpu_limit_hz[servers], 0.0)
+
+    def fixed_latency(self, users: IntArray, servers: IntArray) -> FloatArray:
+        """Return T_i of pairs under ``fixed`` sharing, where it is a constant, s; infinite where it never ends."""
+        compute = compute_latency(self.load_cycles[users], self.demand(users, servers))
+        return np.asarray(self.transfer_latency(users, servers) + compute)
+
+    def fixed_deadline_latency(self, users: IntArray, servers: IntArray) -> FloatArray:
+        """Return what counts against the deadline of pairs under ``fixed`` sharing, s."""
+        compute = compute_latency(self.deadline_cycles[users], self.demand(users, servers))
+        return np.asarray(self.deadline_transfer_latency(users, servers) + compute)
+
+    def fixed_penalty(self, users: IntArray, servers: IntArray) -> FloatArray:
+        """Return the price of the lateness of pairs under ``fixed`` sharing and soft deadlines; 0 under hard ones.
+
+        In seconds of latency (P1) or units of utility (P2).
+        """
+        late = self.fixed_deadline_latency(users, servers)
+        if self.deadline == "hard" or self.deadline_penalty == 0.0:
+            return np.zeros(late.shape)
+        deadline = self.network.users.deadline_s[users]
+        with np.errstate(invalid="ignore"):
+            return np.where(late > within(deadline), self.deadline_penalty * (late - deadline), 0.0)
+
     def compute_floor(self, users: IntArray, servers: IntArray) -> FloatArray:
         """Return the least CPU with which pairs meet a hard deadline, cycles/s; infinite where none does.
 
-        κ D_i / (τ_i − com_ik(D_i)), from (15); 0 where deadlines are soft or absent.
+        κ D_i / (τ_i − com_ik(D_i)), from (15) with the tolerance on τ_i; 0 where deadlines are soft or absent. A pair
+        meets its deadline where it does so with `alone_hz`, and its floor is then at most that.
         """
         shape = np.broadcast_shapes(users.shape, servers.shape)
         if not self.deadlines_bind:
             return np.zeros(shape)
-        # Half the evaluator's tolerance, so that a deadline just met counts as met in spite of rounding.
-        deadline = self.network.users.deadline_s[users] * (1.0 + 5e-10)
-        slack = deadline - self.deadline_transfer_latency(users, servers)
+        deadline = self.network.users.deadline_s[users]
+        transfer = self.deadline_transfer_latency(users, servers)
         cycles = np.broadcast_to(self.deadline_cycles[users], shape)
+        most = self.alone_hz(users, servers)
         with np.errstate(divide="ignore", invalid="ignore"):
-            # With nothing to compute the deadline is met or not by the transfer alone.
-            return np.where(slack > 0, cycles / slack, np.where((slack == 0) & (cycles == 0), 0.0, np.inf))
+            slack = relaxed(deadline) - transfer
+            floor = np.where((slack > 0) & (cycles > 0), cycles / slack, np.where(cycles > 0, np.inf, 0.0))
+        # As the evaluator judges it: where transfer takes nearly all the time, the slack is mostly rounding.
+        met = transfer + compute_latency(cycles, most) <= within(deadline)
+        return np.where(met, np.minimum(floor, most), np.inf)
 
     def pair_allowed(self, users: IntArray, servers: IntArray) -> BoolArray:
         """Return whether each pair could be part of a feasible solution were the user alone on the server."""
         stations = self.network.stations
         ok = self.server_allowed[servers] & (stations.capacity[servers] > 0)
-        ok = ok & np.isfinite(self.transfer_latency(users, servers))
-        floor = self.compute_floor(users, servers)
         if self.sharing == "fixed":
-            demand = self.demand(users, servers)
-            return np.asarray(ok & (floor <= demand) & (demand <= stations.cpu_hz[servers]))
-        return np.asarray(ok & (floor <= stations.cpu_hz[servers]))
+            latency = self.fixed_latency(users, servers)
+            ok = ok & (self.demand(users, servers) <= self.cpu_limit_hz[servers])
+        else:
+            latency = self.transfer_latency(users, servers)
+        return np.asarray(ok & np.isfinite(latency) & np.isfinite(self.compute_floor(users, servers)))
 
     @cached_property
     def _grid(self) -> tuple[IntArray, IntArray]:

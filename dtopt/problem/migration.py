@@ -99,7 +99,10 @@ class Migration(Problem):
     @cached_property
     def energy_j(self) -> FloatArray:
         """E_i = p_i times the wireless time, (19), J, shape (N,)."""
-        return self.network.users.tx_power_w * self.wireless_latency
+        power = self.network.users.tx_power_w
+        with np.errstate(invalid="ignore"):
+            # A user without power has no coverage: its energy is 0, not 0 · ∞.
+            return np.where(power > 0, power * self.wireless_latency, 0.0)
 
     @property
     def move_seconds_per_m(self) -> FloatArray:

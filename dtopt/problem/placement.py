@@ -38,7 +38,8 @@ class Placement(Problem):
     sync_weight : float
         η of (13).
     pair_latency_s : array_like, shape (N, M), optional
-        T_i for each pair, replacing the physics; only with ``fixed`` sharing and no channel: generalized assignment.
+        T_i for each pair, of any sign, replacing the physics; only with ``fixed`` sharing and no channel: generalized
+        assignment. Infinite where a pair is not possible.
 
     See `Problem` for the others.
     """
@@ -71,7 +72,7 @@ class Placement(Problem):
             if self.sharing != "fixed":
                 raise InputError("goes only with fixed sharing", where="pair_latency_s")
             shape = (self.n_users, self.n_stations)
-            matrix = float_array(self.pair_latency_s, "pair_latency_s", shape=shape, minimum=0.0, infinite=True)
+            matrix = float_array(self.pair_latency_s, "pair_latency_s", shape=shape, infinite=True)
             self._set("pair_latency_s", matrix)
 
     @cached_property
@@ -139,7 +140,9 @@ class Placement(Problem):
         if self.network.channel is None:
             return 0.0
         users = self.network.users
-        return float(users.tx_power_w @ self.construction_wireless)
+        with np.errstate(invalid="ignore"):
+            # A user without power has no coverage: its energy is 0, not 0 · ∞.
+            return float(np.where(users.tx_power_w > 0, users.tx_power_w * self.construction_wireless, 0.0).sum())
 
     @property
     def constant_cost(self) -> float:

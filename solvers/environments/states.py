@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dtopt.errors import InputError
-from dtopt.evaluation import TOLERANCE
 from dtopt.generators import generate
 from dtopt.problem import Placement
-from dtopt.sharing import water_filling
+from dtopt.sharing import compute_latency, water_filling
+from dtopt.tolerances import ROUNDING, within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,7 +96,7 @@ class NetworkStates:
         def compute(problem: Placement) -> FloatArray:
             if problem.sharing != "fixed":
                 return np.zeros((0, 0))
-            return np.asarray(problem.load_cycles[:, None] / problem.demand(*_grid(problem)))
+            return compute_latency(problem.load_cycles[:, None], problem.demand(*_grid(problem)))
 
         def floor(problem: Placement) -> FloatArray:
             return problem.demand(*_grid(problem)) if problem.sharing == "fixed" else problem.floor_matrix
@@ -160,7 +160,8 @@ class NetworkStates:
         if self.problems[0].deadline == "soft":
             late = np.take_along_axis(self.late_transfer, pick, axis=2)[..., 0]
             late = late + np.divide(self.late_cycles, shares, out=np.zeros((b, n)), where=self.late_cycles > 0)
-            excess = np.where(late - self.deadline > TOLERANCE * self.deadline, late - self.deadline, 0.0)
+            with np.errstate(invalid="ignore"):
+                excess = np.where(late > within(self.deadline), late - self.deadline, 0.0)
             latency = latency + np.array([p.deadline_penalty for p in self.problems])[:, None] * excess
         used = np.bincount(at.ravel(), minlength=b * m).reshape(b, m) > 0
         cost = self.weight * latency.sum(axis=1) + self.opening * used.sum(axis=1) + self.constant
@@ -182,7 +183,8 @@ class NetworkStates:
             used = (need * count.ravel()).reshape(b, m)
         else:
             used = np.bincount(at, weights=floor.ravel(), minlength=b * m).reshape(b, m)
-        return np.asarray(ok & (used <= self.cpu * (1.0 + TOLERANCE)).all(axis=1))
+        limit = self.cpu * (1.0 + ROUNDING) if self.sharing == "equal" else within(self.cpu)
+        return np.asarray(ok & (used <= limit).all(axis=1))
 
     def _shares(self, at: IntArray, floor: FloatArray) -> FloatArray:
         """Return the CPU shares f_ik, servers of all states in one row; shape (B, N)."""

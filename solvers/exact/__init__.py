@@ -9,6 +9,8 @@ from dtopt.errors import UnsupportedProblemError
 from dtopt.problem import Migration, Placement
 from dtopt.result import Status
 from dtopt.run import OPTIMALITY_GAP, Run, Stopped
+from solvers.conflicts import name_conflict
+from solvers.exact.enumeration import best_partition, can_enumerate
 from solvers.exact.knapsack import compile_knapsacks
 from solvers.exact.migration import search_migration
 from solvers.exact.placement import PlacementSearch
@@ -48,6 +50,8 @@ def solve(
     3. All pairs that the prices prove to be in no better solution are left out, and HiGHS solves what remains:
        under ``optimal`` sharing by outer approximation, under ``equal`` sharing by counts, under ``fixed`` as it is.
 
+    Small problems are enumerated instead (`solvers.exact.enumeration`).
+
     Under ``fixed`` sharing ejection chains look for solutions before that, and whole knapsacks bound them
     (`solvers.exact.knapsack`).
 
@@ -82,7 +86,9 @@ def solve(
         run.begin_from(start)
         if not run.settled and not run.should_stop():
             with suppress(Stopped):
-                if isinstance(problem, Migration):
+                if _enumerated(run):
+                    pass
+                elif isinstance(problem, Migration):
                     search_migration(run, problem)
                 else:
                     assert isinstance(problem, Placement)  # noqa: S101 - the two problems there are
@@ -90,6 +96,26 @@ def solve(
         if not run.settled and run.gap > OPTIMALITY_GAP and run.seconds_left <= 0:
             run.finish(Status.TIME_LIMIT, "the time limit came before the proof")
     return run.result()
+
+
+def _enumerated(run: Run) -> bool:
+    """Solve a small problem by enumeration; return whether that has settled it."""
+    problem = run.problem
+    if not can_enumerate(problem):
+        return False
+    cost, association = best_partition(problem, run.check)
+    if association is None:
+        if not run.check_feasibility():
+            run.infeasible("no association meets all constraints together")
+            name_conflict(run)
+        return True
+    evaluation = run.offer(association)
+    if not evaluation.feasible:
+        # A constraint is met or missed by no more than rounding, which the search that follows copes with.
+        return False
+    run.iterations += 1
+    run.offer_bound(evaluation.objective)
+    return True
 
 
 def compile_for(problem: Problem) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from solvers.milp.common import TOLERANCE
+from dtopt.tolerances import within
 from solvers.milp.engine import Model
 from solvers.milp.placement import PlacementFormulation
 
@@ -43,7 +43,7 @@ class CountedPlacement(PlacementFormulation):
         users = np.arange(problem.n_users)
         late = problem.deadline_transfer_latency(users, np.full(users.size, k)) + problem.deadline_cycles / share
         if problem.deadline == "hard":
-            return cost / self.scale, late <= deadline * (1.0 + TOLERANCE)
+            return cost / self.scale, late <= within(deadline)
         with np.errstate(invalid="ignore"):
             excess = np.where(np.isfinite(deadline), np.maximum(late - deadline, 0.0), 0.0)
         cost = cost + self.weight * problem.deadline_penalty * excess

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.price_dual import PriceDual
+    from dtopt.problem import Placement
 
-__all__ = ["KnapsackDual", "compile_knapsacks"]
+__all__ = ["KnapsackDual", "compile_knapsacks", "whole_demands"]
 
 #: Grains that a server's CPU is cut into where demands are not whole numbers of at most `FINEST`.
 GRAINS, FINEST = 4000, 20_000
@@ -31,6 +32,21 @@ SLICE = 25
 MEMORY = 0.3
 
 
+def whole_demands(problem: Placement, grains: int = GRAINS, finest: int = FINEST) -> tuple[IntArray, IntArray]:
+    """Return demands and CPUs as whole numbers, shapes (N, M) and (M,), such that what fits still fits.
+
+    Whole demands stay as they are where no CPU is above `finest`. Others are counted in grains, so many to a server.
+    """
+    users, servers = np.arange(problem.n_users)[:, None], np.arange(problem.n_stations)[None, :]
+    cpu = problem.cpu_limit_hz
+    demand = np.broadcast_to(problem.demand(users, servers), (problem.n_users, problem.n_stations))
+    if (demand == np.floor(demand)).all() and cpu.max() <= finest:
+        return demand.astype(np.int64), np.floor(cpu).astype(np.int64)
+    # A hair is given back before rounding down, so that 1/3 of 3 grains is not 0 of them.
+    parts = np.floor(np.minimum(problem.reserved_part(users, servers), 2.0) * grains * (1.0 - 1e-9))
+    return parts.astype(np.int64), np.full(cpu.size, grains)
+
+
 class KnapsackDual:
     """Σ_i π_i + Σ_k min(0, o + θ − μ_k N_k + min {Σ_i (c_ik − π_i + μ_k) x_i : Σ_i ρ_ik x_i <= 1}) − θ K.
 
@@ -40,17 +56,14 @@ class KnapsackDual:
         Of a problem with ``fixed`` sharing; its prices μ and θ are taken over as they are.
     prices : ndarray
         As `PriceDual.ascend` returns them.
-    cpu, demand : ndarray, shapes (M,) and (N, M)
-        Cycles/s.
+    weight, room : ndarray of int, shapes (N, M) and (M,)
+        See `whole_demands`.
     """
 
-    def __init__(self, dual: PriceDual, prices: FloatArray, cpu: FloatArray, demand: FloatArray) -> None:
+    def __init__(self, dual: PriceDual, prices: FloatArray, weight: IntArray, room: IntArray) -> None:
         n, m = dual.cost.shape
-        whole = bool((demand == np.floor(demand)).all() and cpu.max() <= FINEST)
-        # A hair is given back before rounding down, so that 1/3 of 3 grains is not 0 of them.
-        grains = demand if whole else np.floor(demand / cpu * GRAINS * (1.0 - 1e-9))
-        self.room = (np.floor(cpu) if whole else np.full(m, GRAINS)).astype(np.int64)
-        self.weight = np.ascontiguousarray(grains.T.astype(np.int64))
+        self.room = room
+        self.weight = np.ascontiguousarray(weight.T)
         place = prices[n + m : n + 2 * m]
         self.cost = np.ascontiguousarray((dual.cost + place).T)
         self.empty = dual.opening + prices[-1] - place * dual.capacity

@@ -12,7 +12,7 @@ from dtopt.run import OPTIMALITY_GAP
 from solvers import greedy
 from solvers.conflicts import name_conflict
 from solvers.exact.counted import CountedPlacement
-from solvers.exact.knapsack import KnapsackDual
+from solvers.exact.knapsack import KnapsackDual, whole_demands
 from solvers.local_search.arrays import SearchArrays
 from solvers.local_search.chains import search_by_chains
 from solvers.local_search.decided_sets import SetSearch, has_sets
@@ -112,13 +112,11 @@ class PlacementSearch:
         Returned are the duals that give it: one for each set of servers that is left where those are few, else one.
         """
         run, problem = self.run, self.problem
-        users, servers = np.arange(problem.n_users)[:, None], np.arange(problem.n_stations)[None, :]
-        demand = np.broadcast_to(problem.demand(users, servers), self.dual.cost.shape)
-        cpu = problem.network.stations.cpu_hz
+        whole = whole_demands(problem)
         left = self.tree.left(self.cutoff())
         if not 0 < len(left) <= MOST_SETS:
             left = [(self.dual, self.tree.prices)]
-        knapsacks = [KnapsackDual(dual, prices, cpu, demand) for dual, prices in left]
+        knapsacks = [KnapsackDual(dual, prices, *whole) for dual, prices in left]
         for part, effort in EJECTIONS if self.sets is None else SET_EJECTIONS:
             before = run.evaluation
             self.search_by_chains(part * run.seconds_left, effort)
@@ -184,7 +182,7 @@ class PlacementSearch:
         if self.run.evaluation is None:
             return np.inf
         best = self.run.evaluation.objective
-        enough = best * (1.0 - self.tolerance) - self.problem.constant_cost
+        enough = best - self.tolerance * abs(best) - self.problem.constant_cost
         return min(enough, best - self.problem.constant_cost - self.step * (1.0 - 1e-4))
 
     def proven(self, bound: float) -> float:

@@ -125,7 +125,7 @@ class SegmentedMigration(Formulation):
             return float(users.size)
         if self.utility.demand is not None:
             return 1.0
-        floor = self.problem.floor_matrix[users, k] / self.problem.network.stations.cpu_hz[k]
+        floor = self.problem.floor_matrix[users, k] / self.problem.cpu_limit_hz[k]
         return min(price(self.utility.size[users] * self.utility.part[k], floor, 1.0), float(self.utility.top[k]))
 
     def sharpen(self, association: IntArray) -> bool:

@@ -20,9 +20,8 @@ from solvers.local_search.moves import load_state
 
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
-    from dtopt.problem import Placement
 
-__all__ = ["Neighbourhood", "Outcome", "Settings", "compile_kernels", "whole_demands"]
+__all__ = ["Neighbourhood", "Outcome", "Settings", "compile_kernels"]
 
 #: Grains that a server's CPU or load is cut into where demands are not whole numbers up to `FINEST`.
 GRAINS, FINEST = 500, 2500
@@ -257,18 +256,6 @@ def _order(allowed: BoolArray, grains: IntArray) -> IntArray:
     choices = np.maximum(allowed.sum(axis=0), 1)
     weight = np.where(allowed, grains, 0).sum(axis=0) / choices
     return np.lexsort((-weight / choices, choices > 1)).astype(np.int64)
-
-
-def whole_demands(problem: Placement) -> tuple[IntArray, IntArray]:
-    """Return demands and CPUs as whole numbers, shapes (N, M) and (M,); rounded in favour of fitting."""
-    users, servers = np.arange(problem.n_users)[:, None], np.arange(problem.n_stations)[None, :]
-    cpu = problem.network.stations.cpu_hz
-    demand = np.broadcast_to(problem.demand(users, servers), (problem.n_users, problem.n_stations))
-    if (demand == np.floor(demand)).all() and cpu.max() <= FINEST:
-        return demand.astype(np.int64), np.floor(cpu).astype(np.int64)
-    # A hair is given back before rounding down, so that 1/3 of 3 grains is not 0 of them.
-    parts = np.floor(np.minimum(demand / cpu, 2.0) * GRAINS * (1.0 - 1e-9))
-    return parts.astype(np.int64), np.full(cpu.size, GRAINS)
 
 
 @cache

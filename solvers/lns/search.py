@@ -10,9 +10,10 @@ from dtopt.price_dual import PriceDual
 from dtopt.run import pass_on
 from dtopt.stop import MaxIterations
 from solvers import local_search
+from solvers.exact.knapsack import whole_demands
 from solvers.exact.placement import cost_step
 from solvers.lns.choice import Choice
-from solvers.lns.neighbourhood import Neighbourhood, Outcome, Settings, whole_demands
+from solvers.lns.neighbourhood import FINEST, GRAINS, Neighbourhood, Outcome, Settings
 from solvers.local_search.arrays import SearchArrays
 from solvers.local_search.candidates import lists_of
 from solvers.local_search.ejection import improve_fixed
@@ -71,7 +72,7 @@ class LargeNeighbourhoodSearch:
         run.check()
         self.random = np.random.default_rng(run.seed)
         self.step = cost_step(self.dual)
-        self.grains = whole_demands(problem) if problem.sharing == "fixed" else None
+        self.grains = whole_demands(problem, GRAINS, FINEST) if problem.sharing == "fixed" else None
         self.nodes = 0
         self.noise = NOISE
         self.share, self.searched_s = MOST_SHARE, 0.0

@@ -96,8 +96,8 @@ class SearchArrays:
             part = dual.floor / dual.cpu
         most = np.full(shape, n, dtype=np.int64)
         if mode == EQUAL and problem.deadlines_bind:
-            with np.errstate(divide="ignore"):
-                most = np.minimum(np.floor(dual.cpu * (1.0 + 1e-12) / problem.floor_matrix), n).astype(np.int64)
+            users, stations = np.arange(n)[:, None], np.arange(dual.cpu.size)[None, :]
+            most = problem.most_twins(users, stations)
         # Copies that can be written to: to Numba, read-only arrays are another type, to be compiled for anew.
         return cls(
             cost=np.array(dual.cost, order="C"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.channel import row_blocks
+from dtopt.sharing import compute_latency
 from solvers.local_search.kernel import CLAMPED, EQUAL, FITTING, FIXED, LATE, LIMITED, OPTIMAL, PLAIN, Instance
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def lists_of(problem: Placement, width: int | None = None, *, compared: bool = T
     stations = problem.network.stations
     return Lists(
         instance,
-        np.array(stations.cpu_hz),
+        np.array(problem.cpu_limit_hz),
         np.where(problem.server_allowed, stations.capacity, 0),
         users if near is not None else None,
     )
@@ -149,9 +150,8 @@ def _cheapest(problem: Placement, width: int) -> Integers:
 
 def _alone(problem: Placement, users: Integers, servers: Integers) -> FloatArray:
     """Return the latency of pairs by themselves, infinite where they are not allowed."""
-    latency = problem.transfer_latency(users, servers)
-    share = problem.demand(users, servers) if problem.sharing == "fixed" else problem.network.stations.cpu_hz[servers]
-    latency = latency + problem.load_cycles[users] / share
+    share = problem.alone_hz(users, servers)
+    latency = problem.transfer_latency(users, servers) + compute_latency(problem.load_cycles[users], share)
     return np.where(problem.pair_allowed(users, servers), latency, np.inf)
 
 
@@ -168,24 +168,16 @@ def _kind(problem: Placement) -> int:
 def _pairs(problem: Placement, users: Integers, station: Integers, kind: int) -> tuple[FloatArray, FloatArray]:
     """Return `cost` and `more` of an instance for some users and the servers in their lists."""
     users, servers = users[:, None], np.maximum(station, 0)
-    cpu = problem.network.stations.cpu_hz[servers]
     allowed = (station >= 0) & problem.pair_allowed(users, servers)
     latency = problem.transfer_latency(users, servers)
     more = np.zeros(station.shape)
     if kind == FITTING:
-        share = problem.demand(users, servers)
-        latency = latency + problem.load_cycles[users] / share
-        more = share / cpu
-        if problem.deadline == "soft":
-            late = problem.deadline_transfer_latency(users, servers) + problem.deadline_cycles[users] / share
-            excess = np.maximum(0.0, late - problem.network.users.deadline_s[users])
-            latency = latency + problem.deadline_penalty * excess
+        latency = problem.fixed_latency(users, servers) + problem.fixed_penalty(users, servers)
+        more = problem.reserved_part(users, servers)
     elif kind == CLAMPED:
-        more = problem.compute_floor(users, servers) / cpu
+        more = problem.reserved_part(users, servers)
     elif kind == LIMITED:
-        with np.errstate(divide="ignore"):
-            together = np.floor(cpu * (1.0 + 1e-12) / problem.compute_floor(users, servers))
-        more = np.minimum(together, problem.n_users)
+        more = problem.most_twins(users, servers).astype(np.float64)
     elif kind == LATE:
         more = problem.deadline_transfer_latency(users, servers) - problem.network.users.deadline_s[users]
     return np.where(allowed, problem.user_weight * latency, np.inf), np.where(allowed, more, 0.0)

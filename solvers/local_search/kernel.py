@@ -59,7 +59,7 @@ FIXED, OPTIMAL, EQUAL = 0, 1, 2
 #: allowed, lateness.
 PLAIN, FITTING, CLAMPED, LIMITED, LATE = 0, 1, 2, 3, 4
 #: CPU parts may sum to this much.
-FULL = 1.0 + 1e-10
+FULL = 1.0 + 1e-12
 #: A CPU that is overfull by however little counts as if it lacked this much more.
 STEP = 0.02
 

@@ -26,9 +26,9 @@ MODES = {"fixed": FIXED, "equal": EQUAL, "optimal": OPTIMAL}
 #: Moves that gain less than this part of the whole are left alone: they may be rounding.
 LEAST_GAIN = 1e-12
 #: CPU parts may sum to this much.
-FULL = 1.0 + 1e-10
+FULL = 1.0 + 1e-12
 #: Part of a deadline that rounding may cost: half the evaluator's tolerance.
-TOLERANCE = 5e-10
+TOLERANCE = 1e-9
 #: Above so many users swaps are left out: there are too many pairs of users.
 MOST_SWAPPED = 3000
 #: From so many users on a descent may take so long that it must look at the clock.

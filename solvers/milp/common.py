@@ -25,8 +25,6 @@ __all__ = ["MOST", "Formulation", "check_size", "price"]
 
 #: Columns and rows of the largest model that is built.
 MOST = 2_000_000
-#: The evaluator's tolerance on deadlines, taken for counts of twins that just meet one.
-TOLERANCE = 1e-9
 
 
 def check_size(parts: int, what: str) -> None:
@@ -68,8 +66,8 @@ class Formulation(ABC):
         self.constant = 0.0
         self.forbidden: list[IntArray] = []
         stations = problem.network.stations
-        self.mean_cpu = float(stations.cpu_hz.mean())
-        self.cpu: FloatArray = stations.cpu_hz / self.mean_cpu
+        self.mean_cpu = float(stations.cpu_hz.mean()) or 1.0
+        self.cpu: FloatArray = problem.cpu_limit_hz / self.mean_cpu
         self.root_load: FloatArray = problem.root_load / np.sqrt(self.mean_cpu)
         self.room = np.minimum(stations.capacity, problem.n_users)
         self.model: Model

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from solvers.milp.common import TOLERANCE, Formulation, check_size, price
+from dtopt.tolerances import within
+from solvers.milp.common import Formulation, check_size, price
 from solvers.milp.engine import Model
 
 if TYPE_CHECKING:
@@ -54,11 +55,10 @@ class FixedMigration(MigrationFormulation):
     def build(self) -> None:
         """Make `model`."""
         problem = self.problem
-        demand = problem.demand(*self.grid)
-        worth = self.worth(self.transfer + problem.load_cycles[:, None] / demand)
+        worth = self.worth(np.where(self.allowed, problem.fixed_latency(*self.grid), np.inf))
         model = self.model = Model(self.allowed, self.check)
         self.capacity_rows()
-        self.cpu_rows(demand / problem.network.stations.cpu_hz)
+        self.cpu_rows(problem.reserved_part(*self.grid))
         model.minimise((x, -worth[pair] / self.scale) for pair, x in model.pair.items())
 
 
@@ -79,7 +79,7 @@ class EqualMigration(MigrationFormulation):
         problem = self.problem
         latency = self.transfer + n * problem.load_cycles[:, None] / problem.network.stations.cpu_hz
         worth = self.worth(latency)[:, k]
-        able = latency[:, k] <= self.deadline[:, 0] * (1.0 + TOLERANCE)
+        able = latency[:, k] <= within(self.deadline[:, 0])
         return -worth / self.scale, able if problem.deadline == "hard" else np.ones_like(able)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from solvers.milp.common import TOLERANCE, Formulation, check_size, price
+from solvers.milp.common import Formulation, check_size, price
 from solvers.milp.engine import Model
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class PlacementFormulation(Formulation):
         alone = self.root_load[:, None] ** 2 / self.cpu
         least = np.where(self.allowed, self.pair_cost + self.weight * alone, np.inf).min(axis=1)
         # The scale brings the objective of the model to the order of 1.
-        self.scale = float(least.sum()) + problem.opening_cost or 1.0
+        self.scale = float(np.abs(least).sum()) + problem.opening_cost or float(np.abs(self.pair_cost).max()) or 1.0
 
     def start(self) -> list[tuple[Any, float]]:
         """Make the model with the common variables and rows; return the terms of its objective so far."""
@@ -94,15 +93,10 @@ class FixedPlacement(PlacementFormulation):
     def build(self) -> None:
         """Make `model`."""
         problem = self.problem
-        demand = problem.demand(*self.grid)
-        self.pair_cost = self.pair_cost + self.weight * problem.load_cycles[:, None] / demand
-        if problem.deadline == "soft":
-            latency = problem.deadline_transfer_latency(*self.grid) + problem.deadline_cycles[:, None] / demand
-            with np.errstate(invalid="ignore"):
-                late = np.maximum(latency - problem.network.users.deadline_s[:, None], 0.0)
-            self.pair_cost = self.pair_cost + self.weight * problem.deadline_penalty * np.where(self.allowed, late, 0)
+        latency = problem.fixed_latency(*self.grid) + problem.fixed_penalty(*self.grid)
+        self.pair_cost = np.where(self.allowed, self.weight * latency, 0.0)
         terms = self.start()
-        self.cpu_rows(demand / problem.network.stations.cpu_hz, self.is_open)
+        self.cpu_rows(problem.reserved_part(*self.grid), self.is_open)
         self.model.minimise(terms)
 
 
@@ -137,16 +131,12 @@ class EqualPlacement(PlacementFormulation):
 
     def _counts(self) -> None:
         """Add n_k <= (the most twins among which i still meets its deadline) + M (1 − a_ik)."""
-        model, deadline = self.model, self.problem.network.users.deadline_s
-        cpu = self.problem.network.stations.cpu_hz
-        transfer = self.problem.deadline_transfer_latency(*self.grid)
+        model = self.model
+        together = self.problem.most_twins(*self.grid)
         for k, users in enumerate(model.of_server):
             most = min(int(self.room[k]), len(users))
             for i in users:
-                if not math.isfinite(deadline[i]) or self.problem.deadline_cycles[i] == 0:
-                    continue
-                slack = deadline[i] * (1.0 + TOLERANCE) - transfer[i, k]
-                twins = max(1, math.floor(slack * cpu[k] / self.problem.deadline_cycles[i]))
+                twins = int(together[i, k])
                 if twins < most:
                     others = [(model.pair[j, k], 1.0) for j in users if j != i]
                     model.row([*others, (model.pair[i, k], 1.0 + most - twins)], "<", float(most))

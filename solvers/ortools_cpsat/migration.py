@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ortools.sat.python import cp_model
 
-from solvers.ortools_cpsat.model import FINE, TOLERANCE, AssociationModel, check_size, floor, largest, slope
+from dtopt.sharing import compute_latency
+from dtopt.tolerances import within
+from solvers.ortools_cpsat.model import FINE, AssociationModel, check_size, floor, largest, slope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,9 +47,9 @@ class MigrationModel(AssociationModel):
     def __init__(self, problem: Migration, run: Run) -> None:
         super().__init__(problem, run)
         self.constant = -(1.0 - problem.beta) * float(problem.energy_j.sum())
-        self.deadline: FloatArray = problem.network.users.deadline_s[:, None] * (1.0 + TOLERANCE)
+        self.deadline: FloatArray = within(problem.network.users.deadline_s)[:, None]
         self.transfer: FloatArray = np.where(self.allowed, problem.transfer_matrix, np.inf)
-        alone = self.worth(self.transfer + problem.load_cycles[:, None] / self.cpu)
+        alone = self.worth(self.transfer + compute_latency(problem.load_cycles[:, None], self.cpu))
         best_alone = np.where(self.allowed, alone, -np.inf).max(axis=1)
         self.choose_units(float(np.abs(best_alone).sum()), problem.n_users)
 
@@ -78,7 +80,7 @@ class FixedMigration(MigrationModel):
         problem = self.problem
         self.capacities()
         demand = problem.demand(*self.grid)
-        cost = self.costs(self.transfer + problem.load_cycles[:, None] / demand)
+        cost = self.costs(self.transfer + compute_latency(problem.load_cycles[:, None], demand))
         self.terms += [(x, int(cost[pair])) for pair, x in self.pair.items()]
         self.knapsack(demand, None)
 

@@ -16,6 +16,7 @@ from ortools.sat.python import cp_model
 
 from dtopt.errors import UnsupportedProblemError
 from dtopt.problem import Placement
+from dtopt.tolerances import within
 from solvers.ortools_cpsat.counts import MOST_ENTRIES, CountDual
 
 if TYPE_CHECKING:
@@ -25,14 +26,12 @@ if TYPE_CHECKING:
     from dtopt.problem import Problem
     from dtopt.run import Run
 
-__all__ = ["FINE", "TOLERANCE", "AssociationModel", "check_size", "floor", "largest", "slope"]
+__all__ = ["FINE", "AssociationModel", "check_size", "floor", "largest", "slope"]
 
 #: Units for each rounded number: the relative error of a sum of rounded numbers is the inverse.
 FINE = 2**24
 #: Integers in a model are kept below this, so that no sum leaves 64 bits.
 LARGEST = 2**46
-#: Twice the evaluator's tolerance on CPU and deadlines, so that what it accepts is never cut off.
-TOLERANCE = 2e-9
 #: Slopes are fractions of about this numerator; the relative error is the inverse.
 STEEP = 2**14
 #: Part of the time left that pricing counts may take, and what counts as left where nothing limits it, s.
@@ -177,7 +176,7 @@ class AssociationModel(ABC):
         """Add (18c): what each pair takes at least, shape (N, M), within the CPU of each server."""
         for k, users in enumerate(self.of_server):
             self.check()
-            need, have = need_hz[users, k], float(self.cpu[k]) * (1.0 + TOLERANCE)
+            need, have = need_hz[users, k], float(within(self.cpu[k]))
             if need.sum() <= have:
                 continue
             # Whole numbers stay as they are: their sums then have no rounding at all.

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from solvers.ortools_cpsat.model import FINE, LARGEST, TOLERANCE, AssociationModel, floor, largest, slope
+from dtopt.sharing import compute_latency
+from dtopt.tolerances import within
+from solvers.ortools_cpsat.model import FINE, LARGEST, AssociationModel, floor, largest, slope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,14 +53,23 @@ class PlacementModel(AssociationModel):
         self.is_open: list[Any] = []
         self.pair_cost: FloatArray = self.worth * np.where(self.allowed, problem.transfer_matrix, 0.0)
         least = np.where(self.allowed, self.pair_cost + self.worth * self.alone(), np.inf).min(axis=1)
-        self.magnitude = float(least.sum()) + problem.opening_cost if self.best is None else self.best - self.constant
-        self.choose_units(self.magnitude, problem.n_users + 2 * problem.n_stations)
+        total = float(np.abs(least).sum()) + problem.opening_cost
+        #: No less than any part of the cost of a better solution.
+        self.magnitude = total if self.best is None else self.best - self.constant
+        # Costs below 0 can sum to nothing, so the size of what is summed counts there.
+        signed = bool((self.pair_cost < 0).any())
+        self.choose_units(max(abs(self.magnitude), total) if signed else self.magnitude, self.roundings)
 
     def alone(self) -> FloatArray:
         """Return the compute latency of each pair alone, s, shape (N, M)."""
-        return np.asarray(self.problem.load_cycles[:, None] / self.cpu)
+        return compute_latency(self.problem.load_cycles[:, None], self.cpu)
 
-    def within(self, largest_cost: float) -> int:
+    @property
+    def roundings(self) -> int:
+        """How many rounded numbers a cost is summed from, about."""
+        return self.problem.n_users + 2 * self.problem.n_stations
+
+    def at_most(self, largest_cost: float) -> int:
         """Return the largest value of a cost in units, cut off at what no better solution has."""
         if self.best is not None:
             largest_cost = min(largest_cost, self.magnitude * self.units * (1.0 + 1e-9))
@@ -97,25 +108,20 @@ class FixedPlacement(PlacementModel):
 
     def alone(self) -> FloatArray:
         """Return the compute latency of each pair, s, shape (N, M)."""
-        return np.asarray(self.problem.load_cycles[:, None] / self.problem.demand(*self.grid))
+        return compute_latency(self.problem.load_cycles[:, None], self.problem.demand(*self.grid))
 
     def fill(self) -> None:
         """Add all variables, rows and terms."""
         problem = self.problem
-        demand, alone = problem.demand(*self.grid), self.alone()
+        alone = self.alone()
         cost = self.pair_cost + self.worth * np.where(self.allowed, alone, 0.0)
-        if problem.deadline == "soft":
-            latency = problem.deadline_transfer_latency(*self.grid) + problem.deadline_cycles[:, None] / demand
-            deadline = problem.network.users.deadline_s[:, None] * (1.0 + TOLERANCE)
-            with np.errstate(invalid="ignore"):
-                excess = np.where(self.allowed & (latency > deadline), latency - deadline, 0.0)
-            cost = cost + self.worth * problem.deadline_penalty * excess
+        cost = cost + self.worth * np.where(self.allowed, problem.fixed_penalty(*self.grid), 0.0)
         numbers = np.append(cost, problem.opening_cost)
-        if (numbers == np.floor(numbers)).all() and numbers.max() < FINE:
+        if (numbers == np.floor(numbers)).all() and np.abs(numbers).max() < FINE:
             # Whole costs stay as they are, so that a bound above z − 1 proves z.
             self.units, self.whole = 1.0, True
         self.start(cost)
-        self.knapsack(demand, self.is_open)
+        self.knapsack(problem.demand(*self.grid), self.is_open)
 
 
 class EqualPlacement(PlacementModel):
@@ -133,10 +139,10 @@ class EqualPlacement(PlacementModel):
         problem = self.problem
         share = self.cpu[k] / n
         cost = self.pair_cost[:, k] + self.worth * problem.load_cycles / share
-        deadline = problem.network.users.deadline_s * (1.0 + TOLERANCE)
+        deadline = problem.network.users.deadline_s
         users = np.arange(problem.n_users)
         latency = problem.deadline_transfer_latency(users, np.full(users.size, k)) + problem.deadline_cycles / share
-        able = latency <= deadline
+        able = latency <= within(deadline)
         if problem.deadline == "soft":
             with np.errstate(invalid="ignore"):
                 excess = np.where(able, 0.0, latency - deadline)
@@ -161,7 +167,7 @@ class OptimalPlacement(PlacementModel):
         self.touched: list[list[float]] = [[] for _ in self.of_server]
         for k, users in enumerate(self.of_server):
             # No tangents beyond the load whose compute latency alone costs more than the incumbent.
-            reach = min(self._highest(k), math.sqrt(self.within(LARGEST) / self._curve(k)))
+            reach = min(self._highest(k), math.sqrt(self.at_most(LARGEST) / self._curve(k)))
             at = max(float(self.sizes[users].min(initial=LARGEST)), SMALLEST * reach)
             while at < reach * TANGENT_RATIO:
                 self.touched[k].append(at)
@@ -182,7 +188,7 @@ class OptimalPlacement(PlacementModel):
             highest = int(self._highest(k))
             load = cp.new_int_var(0, highest, "")
             cp.add(load == self.sum(self.sizes, k))
-            compute = cp.new_int_var(0, self.within(self._curve(k) * highest**2), "")
+            compute = cp.new_int_var(0, self.at_most(self._curve(k) * highest**2), "")
             self.load.append(load)
             self.compute.append(compute)
             self.terms.append((compute, 1))
@@ -237,7 +243,7 @@ class OptimalPlacement(PlacementModel):
         problem = self.problem
         deadline = problem.network.users.deadline_s
         # What is late by less than the tolerance is not late to the evaluator.
-        early = problem.deadline_transfer_latency(*self.grid)[:, k] - deadline * (1.0 + TOLERANCE)
+        early = problem.deadline_transfer_latency(*self.grid)[:, k] - within(deadline)
         price = self.worth * problem.deadline_penalty * self.units
         s, cpu = problem.root_load, float(self.cpu[k])
         for i in self.of_server[k]:
@@ -248,7 +254,7 @@ class OptimalPlacement(PlacementModel):
             p, q = slope(price * per_load)
             # Less one unit, since the integer is rounded up.
             offset = math.floor(price * float(early[i]) * q) - q
-            late = self.cp.new_int_var(0, self.within(price * worst), "")
+            late = self.cp.new_int_var(0, self.at_most(price * worst), "")
             self.cp.add(q * late >= p * self.load[k] + offset).only_enforce_if(self.pair[i, k])
             self.terms.append((late, 1))
             self.late.append(_Late(i, k, late, p, q, offset))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.problem import Migration, Placement
-from solvers.loads import SLACK
+from dtopt.sharing import compute_latency
+from dtopt.tolerances import ROUNDING
 
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
@@ -66,23 +67,21 @@ class Linearised:
         fixed = np.zeros((n, m))
         if problem.sharing == "fixed":
             demand = problem.demand(users, servers)
-            self.need = np.where(self.allowed, demand / self.cpu, 0.0)
-            fixed = problem.load_cycles[:, None] / demand
+            self.need = np.where(self.allowed, problem.reserved_part(users, servers), 0.0)
+            fixed = compute_latency(problem.load_cycles[:, None], demand)
             if self.late is not None:
-                self.late = self.late + problem.deadline_cycles[:, None] / demand
+                self.late = self.late + compute_latency(problem.deadline_cycles[:, None], demand)
         elif problem.sharing == "optimal":
             s = problem.root_load
             self.brings = self.suffers = s
             self.delays = np.divide(problem.deadline_cycles, s, out=np.zeros(n), where=s > 0)
             if problem.deadlines_bind:
-                self.need = np.where(self.allowed, problem.floor_matrix, 0.0) / self.cpu
+                self.need = np.where(self.allowed, problem.reserved_part(users, servers), 0.0)
         else:
             self.brings, self.suffers = np.ones(n), problem.load_cycles
             self.delays = problem.deadline_cycles
             if problem.deadlines_bind:
-                with np.errstate(divide="ignore"):
-                    fit = np.floor(self.cpu * (1.0 + 1e-12) / np.where(self.allowed, problem.floor_matrix, np.inf))
-                self.most = np.minimum(fit, n).astype(np.int64)
+                self.most = np.where(self.allowed, problem.most_twins(users, servers), 0)
         self.latency: FloatArray = self.transfer + fixed
         if isinstance(problem, Placement):
             self.cost: FloatArray = self.worth * self.latency
@@ -157,7 +156,7 @@ class Linearised:
             others = np.where(here, np.maximum(pressure - own, 0.0), pressure)
             cost = self.cost + self._own(brought / self.cpu) + self.brings[:, None] * others
         if self.need is not None:
-            cost = np.where(here | (self.used(association) + self.need <= 1.0 + SLACK), cost, np.inf)
+            cost = np.where(here | (self.used(association) + self.need <= 1.0 + ROUNDING), cost, np.inf)
         if self.most is not None:
             count = np.bincount(association, minlength=self.cpu.size)
             cost = np.where(here | (count + 1 <= self.most), cost, np.inf)
@@ -201,7 +200,7 @@ class Linearised:
         if self.need is not None:
             kept_need = np.bincount(column, weights=self.need[members, servers[column]], minlength=m)
             new_need = np.where(real[:, None], self.need[newcomers, servers], 0.0)
-            fits &= kept_need + new_need <= 1.0 + SLACK
+            fits &= kept_need + new_need <= 1.0 + ROUNDING
         if self.most is not None:
             least = np.full(m, self.cost.shape[0])
             np.minimum.at(least, column, self.most[members, servers[column]])

@@ -9,6 +9,7 @@ import numpy as np
 
 from dtopt.arrays import number
 from dtopt.errors import InputError
+from dtopt.sharing import compute_latency
 from dtopt.simulation.forecast import FORECASTS
 from dtopt.simulation.policy import Decision
 from solvers.local_search.utility import FIXED
@@ -104,8 +105,9 @@ def _horizon(problem: Migration, ahead: Forecast, tail: float) -> Horizon:
     able = (network.stations.capacity[servers] > 0)[None, :]
     compute: FloatArray | float = 0.0
     if now.mode == FIXED:
-        share = problem.demand(np.arange(n)[:, None], servers[None, :])
-        compute, able = problem.load_cycles[:, None] / share, able & (share <= network.stations.cpu_hz[servers])
+        pairs = np.arange(n)[:, None], servers[None, :]
+        compute = compute_latency(problem.load_cycles[:, None], problem.demand(*pairs))
+        able = able & (problem.reserved_part(*pairs) <= 1.0)
     rate, part = np.tile(now.rate, (steps + 1, 1)), np.tile(now.part, (steps + 1, 1))
     for h in range(steps):
         with np.errstate(divide="ignore"):

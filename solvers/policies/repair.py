@@ -14,7 +14,7 @@ from dtopt.errors import InputError
 from dtopt.evaluation import evaluate
 from dtopt.registry import solve
 from dtopt.solution import Solution
-from solvers.loads import SLACK, ServerLoads
+from solvers.loads import ServerLoads
 from solvers.repair import place_remaining
 
 if TYPE_CHECKING:
@@ -71,13 +71,13 @@ def granted(problem: Migration, wish: IntArray) -> IntArray:
     rank = np.arange(users.size) - first
     stations = problem.network.stations
     good: BoolArray = rank < stations.capacity[servers]
-    cpu = stations.cpu_hz[servers]
+    cpu = problem.cpu_limit_hz[servers]
     if problem.sharing == "fixed":
-        good &= _running(problem.demand(users, servers), first) <= cpu * (1.0 + SLACK)
+        good &= _running(problem.demand(users, servers), first) <= cpu
     elif problem.deadlines_bind:
         floor = problem.compute_floor(users, servers)
         if problem.sharing == "optimal":
-            good &= _running(floor, first) <= cpu * (1.0 - SLACK)
+            good &= _running(floor, first) <= cpu
         else:
             good &= (rank + 1) * _running_maximum(floor, servers) <= cpu
     left = np.full(kept.size, -1, dtype=np.int64)

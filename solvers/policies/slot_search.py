@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.evaluation import evaluate
+from dtopt.sharing import compute_latency
 from dtopt.solution import Solution
 from solvers.local_search.shifts import ENOUGH, PASSES, TRIES, compile_shifts, settle
 from solvers.local_search.utility import MODES, Arrays, UtilitySearch, compile_kernels
@@ -46,16 +47,17 @@ def slot_arrays(problem: Migration, bonus: FloatArray | None = None) -> tuple[Ar
     latency = problem.transfer_latency(users, columns)
     demand = np.zeros((1, 1))
     growth, rate, size, part = np.zeros(n), np.ones(servers.size), np.zeros(n), np.zeros(servers.size)
+    if problem.sharing == "fixed":
+        latency = latency + compute_latency(problem.load_cycles[:, None], problem.demand(users, columns))
     # As `dtopt.problem.Problem.pair_allowed` has it, without computing the latencies again.
     allowed = np.isfinite(latency) & (problem.network.stations.capacity[servers] > 0)
-    floor = problem.compute_floor(users, columns) if problem.deadlines_bind else 0.0
+    if problem.deadlines_bind:
+        allowed &= np.isfinite(problem.compute_floor(users, columns))
     if problem.sharing == "fixed":
-        share = problem.demand(users, columns)
-        latency = latency + problem.load_cycles[:, None] / share
-        allowed &= (floor <= share) & (share <= cpu)
-        demand = np.where(allowed, share / cpu, 0.0)
+        reserved = problem.reserved_part(users, columns)
+        allowed &= reserved <= 1.0
+        demand = np.where(allowed, reserved, 0.0)
     else:
-        allowed &= floor <= cpu
         if problem.sharing == "equal":
             growth, rate, size, part = problem.load_cycles, 1.0 / cpu, np.ones(n), np.ones(servers.size)
         else:

@@ -19,7 +19,7 @@ from dtopt.stop import GapReached
 from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import OBJECTIVES, SHARINGS, tiny_problem
 from solvers import exact, milp
-from solvers.exact.knapsack import KnapsackDual
+from solvers.exact.knapsack import KnapsackDual, whole_demands
 from solvers.exact.placement import cost_step
 from solvers.local_search.arrays import SearchArrays
 from solvers.local_search.start import from_prices
@@ -125,10 +125,10 @@ def test_whole_knapsacks_bound_and_rule_out_no_optimum(whole):
             continue
         dual = PriceDual.of(problem)
         value, prices = dual.ascend()
-        knapsacks = KnapsackDual(dual, prices, problem.network.stations.cpu_hz, demand)
+        knapsacks = KnapsackDual(dual, prices, *whole_demands(problem))
         knapsacks.prices += rng.uniform(-3, 3, 6)
         assert knapsacks.pairs(best * (1 + 1e-9))[np.arange(6), choice].all()
-        knapsacks = KnapsackDual(dual, prices, problem.network.stations.cpu_hz, demand)
+        knapsacks = KnapsackDual(dual, prices, *whole_demands(problem))
         bound = knapsacks.ascend(best, lambda: False)
         assert value - 1e-6 <= bound <= best * (1 + 1e-9)
 

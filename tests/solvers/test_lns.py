@@ -18,9 +18,10 @@ from dtopt.stop import MaxIterations
 from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import SHARINGS, tiny_problem
 from solvers import lns, local_search
+from solvers.exact.knapsack import whole_demands
 from solvers.lns import neighbourhood
 from solvers.lns.choice import Choice
-from solvers.lns.neighbourhood import Neighbourhood, Settings, whole_demands
+from solvers.lns.neighbourhood import FINEST, GRAINS, Neighbourhood, Settings
 from solvers.lns.tables import climb, pair_bounds
 from solvers.local_search.candidates import lists_of
 
@@ -70,7 +71,7 @@ def neighbourhoods(case, wanted, servers=3, **options):
         chosen = np.sort(np.random.default_rng(seed).choice(problem.n_stations, servers, replace=False))
         if not np.isin(start[0], chosen).any():
             continue
-        grains = whole_demands(problem) if problem.sharing == "fixed" else None
+        grains = whole_demands(problem, GRAINS, FINEST) if problem.sharing == "fixed" else None
         yield problem, *start, chosen, Neighbourhood(lists_of(problem), start[0], chosen, grains)
         found += 1
         if found == wanted:
