@@ -329,9 +329,12 @@ def _placement_terms(
     compute_mean = float(compute.sum() / n)
     placement_cost = problem.server_cost * n_open
     # latency_weight / N first, so that a weight of N gives the plain sum of pair costs without rounding.
-    system_cost = float(problem.latency_weight / n * latency.sum()) + _priced(
+    system_cost = _priced(problem.latency_weight / n, float(latency.sum())) + _priced(
         problem.cost_weight, placement_cost + problem.energy_j
     )
+    if not np.isfinite(mean):
+        # Whatever latency weighs: somebody has no server, or cannot reach it.
+        system_cost = np.inf
     penalty = 0.0
     if problem.deadline == "soft" and lateness.any():
         penalty = _priced(problem.user_weight * problem.deadline_penalty, float(lateness.sum()))

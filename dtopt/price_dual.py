@@ -73,16 +73,17 @@ class PriceDual:
         else:
             latency = problem.transfer_matrix
             floor = problem.floor_matrix if problem.reserves_cpu else None
-        allowed = problem.allowed_matrix
+        allowed, worth = problem.allowed_matrix, problem.user_weight
         return cls(
-            cost=np.where(allowed, problem.user_weight * latency, np.inf),
-            root_load=problem.root_load if problem.sharing != "fixed" else np.zeros(problem.n_users),
+            cost=np.where(allowed, worth * np.where(allowed, latency, 0.0), np.inf),
+            root_load=problem.root_load if problem.sharing != "fixed" and worth > 0 else np.zeros(problem.n_users),
             part=None if part is None else np.where(allowed, part, 0.0),
             floor=None if floor is None else np.where(allowed, floor, 0.0),
             cpu=problem.cpu_limit_hz,
             capacity=np.minimum(problem.network.stations.capacity, problem.n_users).astype(np.float64),
             opening=problem.opening_cost,
-            worth=problem.user_weight,
+            # Loads have no price where latency has none; any worth will do then.
+            worth=worth or 1.0,
             max_open=problem.max_open,
             state=np.zeros(problem.n_stations, dtype=np.int64),
         )

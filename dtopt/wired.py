@@ -84,11 +84,12 @@ def wired_pairs(problem: Placement) -> WiredPairs | None:
         pace=pace,
         cycles=cycles,
         demand=demand,
-        root_load=np.array(problem.root_load) if problem.sharing != "fixed" else np.zeros(n),
+        root_load=np.array(problem.root_load) if problem.sharing != "fixed" and worth > 0 else np.zeros(n),
         cpu=np.array(problem.cpu_limit_hz),
         capacity=np.minimum(stations.capacity, n).astype(np.float64),
         opening=float(problem.opening_cost),
-        worth=float(worth),
+        # Loads have no price where latency has none; any worth will do then.
+        worth=float(worth) or 1.0,
         max_open=int(problem.max_open),
     )
 

@@ -76,7 +76,10 @@ def solve(
 def _compile(problem: Problem) -> None:
     """Compile what may be used before the clock starts: it is part of installing solvers, not of any run."""
     from solvers import exact
+    from solvers.exact.enumeration import can_enumerate
 
+    if can_enumerate(problem):
+        return
     if not isinstance(problem, Placement):
         exact.compile_for(problem)
         return

@@ -32,7 +32,7 @@ class Migration(Problem):
     servers : array_like of int, optional
         The stations that may keep twins (those that P1 opened); all where not given.
     beta : float
-        β of (20), between 0 and 1.
+        β of (20), 0 to 1.
     interaction : Interaction
         Whether T_i(t) is the ``update`` latency (11) or the ``construction`` latency (10).
     migration_weight : float
@@ -68,7 +68,7 @@ class Migration(Problem):
             servers = np.sort(servers)
             servers.flags.writeable = False
             self._set("servers", servers)
-        self._set("beta", number(self.beta, "utility.beta", minimum=0.0, maximum=1.0, exclusive=True))
+        self._set("beta", number(self.beta, "utility.beta", minimum=0.0, maximum=1.0))
         self._set("migration_weight", number(self.migration_weight, "utility.migration_weight", minimum=0.0))
         self._set("companion_bits", number(self.companion_bits, "utility.companion_bits", minimum=0.0))
         choice(self.interaction, "utility.interaction", Interaction)

@@ -59,7 +59,7 @@ class Placement(Problem):
     def __post_init__(self) -> None:
         super().__post_init__()
         choice(self.objective, "objective", Objective)
-        self._set("latency_weight", number(self.latency_weight, "weights.latency", minimum=0.0, exclusive=True))
+        self._set("latency_weight", number(self.latency_weight, "weights.latency", minimum=0.0))
         self._set("cost_weight", number(self.cost_weight, "weights.cost", minimum=0.0))
         self._set("server_cost", number(self.server_cost, "weights.server_cost", minimum=0.0))
         self._set("update_period_s", number(self.update_period_s, "sync.update_period_s", minimum=0.0, exclusive=True))

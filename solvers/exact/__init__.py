@@ -72,7 +72,8 @@ def solve(
     """
     if problem.n_users * problem.n_stations > MOST_PAIRS:
         raise UnsupportedProblemError(f"exact takes up to {MOST_PAIRS:,} pairs of user and server")
-    compile_for(problem)
+    if not can_enumerate(problem):
+        compile_for(problem)
     run = Run(
         problem,
         "exact",
@@ -103,7 +104,7 @@ def _enumerated(run: Run) -> bool:
     problem = run.problem
     if not can_enumerate(problem):
         return False
-    cost, association = best_partition(problem, run.check)
+    _, association = best_partition(problem, run.check)
     if association is None:
         if not run.check_feasibility():
             run.infeasible("no association meets all constraints together")

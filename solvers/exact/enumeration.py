@@ -1,9 +1,9 @@
-"""Small problems by enumeration: what every subset of users costs on every server, and the best partition of all users.
+"""Small problems by enumeration: the cost of every subset of users on every server, and the best partition of users.
 
 With v_k(S) the cost of the subset S on server k, 0 for the empty one, the least cost of serving S by the first k
-servers is min over T ⊆ S of v_k(T) + (the least cost of S \\ T by the first k − 1 servers). There are 2^N subsets, and
-3^N pairs of a subset and one of its own. The costs are computed as the evaluator computes them, so nothing is left to
-tolerances of a solver.
+servers is the least of v_k(T) + (the least cost of S without T by the first k − 1 servers) over all T ⊆ S. There are
+2^N subsets, and 3^N pairs of a subset and one of its own. The costs are computed as the evaluator computes them, so
+nothing is left to tolerances of a solver.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ MOST_MEMBERS, MOST_STEPS = 300_000, 3_000_000
 def can_enumerate(problem: Problem) -> bool:
     """Return whether a problem is small enough to be enumerated in a fraction of a second."""
     n, m = problem.n_users, _servers(problem).size
-    if m**n <= MOST_ASSOCIATIONS:
+    if float(m) ** n <= MOST_ASSOCIATIONS:
         return True
     layers = problem.max_open if problem.max_open < m else 1
-    return n * m * 2 ** (n - 1) <= MOST_MEMBERS and 3**n * m * layers <= MOST_STEPS
+    return n * m * 2.0 ** (n - 1) <= MOST_MEMBERS and 3.0**n * m * layers <= MOST_STEPS
 
 
 def best_partition(problem: Problem, check: Callable[[], None]) -> tuple[float, IntArray | None]:
@@ -72,7 +72,9 @@ def best_partition(problem: Problem, check: Callable[[], None]) -> tuple[float, 
     for position in range(1, servers.size):
         check()
         last = position == servers.size - 1
-        rows = [_joined(costs[position], best[-1], c, layers, pairs, every if last else None) for c in range(layers or 1)]
+        rows = [
+            _joined(costs[position], best[-1], c, layers, pairs, every if last else None) for c in range(layers or 1)
+        ]
         best.append(np.array(rows))
     value = float(best[-1][-1][every])
     if not np.isfinite(value):
@@ -99,7 +101,7 @@ class _Members(NamedTuple):
 
     subset: IntArray
     user: IntArray
-    count: IntArray
+    size: IntArray
 
     @classmethod
     def of(cls, n: int) -> _Members:
@@ -140,7 +142,7 @@ def _joined(
         result[only] = min(float((cost[part] + with_it[only ^ part]).min()), float(before[c][only]))
         return result
     best = np.minimum.reduceat(cost[pairs.part] + with_it[pairs.rest], pairs.start)
-    return np.minimum(best, before[c])
+    return np.asarray(np.minimum(best, before[c]))
 
 
 def _chosen(cost: FloatArray, before: FloatArray, c: int, layers: int | None, whole: int) -> int:
@@ -173,17 +175,17 @@ def _parts(whole: int) -> IntArray:
 
 def _subset_costs(problem: Problem, server: int, members: _Members) -> FloatArray:
     """Return what every subset of users costs on a server, infinite where it breaks a constraint, shape (2^N,)."""
-    subset, user, count = members
+    subset, user, size = members
     stations = problem.network.stations
     cpu = float(stations.cpu_hz[server])
     everyone, here = np.arange(problem.n_users), np.full(problem.n_users, server)
     if problem.sharing == "fixed":
         share = problem.demand(everyone, here)[user]
     elif problem.sharing == "equal":
-        share = (cpu / np.maximum(count, 1))[subset]
+        share = (cpu / np.maximum(size, 1))[subset]
     else:
         floor = problem.compute_floor(everyone, here)
-        share = water_filling(problem.root_load[user], floor[user], subset, np.full(count.size, cpu))
+        share = water_filling(problem.root_load[user], floor[user], subset, np.full(size.size, cpu))
     latency = problem.transfer_latency(everyone, here)[user] + compute_latency(problem.load_cycles[user], share)
     late = problem.deadline_transfer_latency(everyone, here)[user]
     late = late + compute_latency(problem.deadline_cycles[user], share)
@@ -201,9 +203,9 @@ def _subset_costs(problem: Problem, server: int, members: _Members) -> FloatArra
         cost = np.where(excess > 0, np.inf, cost)
     elif problem.deadline_penalty > 0:
         cost = cost + weight * problem.deadline_penalty * excess
-    total = np.bincount(subset, weights=cost, minlength=count.size)
-    used = np.bincount(subset, weights=share, minlength=count.size)
-    total[(count > stations.capacity[server]) | (used > within(cpu))] = np.inf
+    total: FloatArray = np.bincount(subset, weights=cost, minlength=size.size).astype(np.float64)
+    used = np.bincount(subset, weights=share, minlength=size.size)
+    total[(size > stations.capacity[server]) | (used > within(cpu))] = np.inf
     if isinstance(problem, Placement):
         total[1:] += problem.opening_cost
     return total

@@ -18,6 +18,7 @@ from solvers.local_search.chains import search_by_chains
 from solvers.local_search.decided_sets import SetSearch, has_sets
 from solvers.local_search.start import from_prices
 from solvers.milp import outer_approximation, relaxations
+from solvers.milp.common import common_step, rounded_up
 from solvers.milp.engine import solve_model
 from solvers.milp.placement import FixedPlacement, OptimalPlacement
 from solvers.server_tree import ServerTree
@@ -41,8 +42,6 @@ MOST_SETS = 8
 #: Ejection chains before and after the first bound: the part of the time left that they may take, and how many
 #: neighbourhoods of each user they search at most; fewer where they stay within sets of servers.
 EJECTIONS, SET_EJECTIONS = ((0.05, 400), (0.25, 4000)), ((0.05, 400), (0.25, 800))
-#: Costs that are whole multiples of a step are found up to this many steps.
-MOST_STEPS = 1e7
 
 
 class PlacementSearch:
@@ -187,9 +186,7 @@ class PlacementSearch:
 
     def proven(self, bound: float) -> float:
         """Return a bound on the objective from one on the cost: rounded up to a multiple of the step, less slack."""
-        if self.step > 0.0 and np.isfinite(bound):
-            bound = max(bound, self.step * float(np.ceil(bound / self.step - 1e-5)))
-        objective = bound + self.problem.constant_cost
+        objective = rounded_up(bound, self.step) + self.problem.constant_cost
         return objective - SLACK * abs(objective)
 
     def offer_bound(self, bound: float) -> None:
@@ -216,14 +213,5 @@ class PlacementSearch:
 
 
 def cost_step(dual: PriceDual) -> float:
-    """Return a step that all costs are multiples of, or 0: then no cost lies between two multiples.
-
-    Only costs that are whole numbers are looked at, as those of published assignment problems are.
-    """
-    if dual.root_load.any():
-        return 0.0
-    costs = np.append(dual.cost[np.isfinite(dual.cost)], dual.opening)
-    whole = np.round(costs)
-    if not np.abs(costs - whole).max(initial=0.0) <= 1e-9 or np.abs(whole).sum() > MOST_STEPS:
-        return 0.0
-    return float(np.gcd.reduce(whole.astype(np.int64)))
+    """Return a step that all costs are multiples of, 0 where none is known; see `solvers.milp.common.common_step`."""
+    return 0.0 if dual.root_load.any() else common_step(dual.cost, dual.opening)

@@ -170,7 +170,7 @@ class SetSearch:
             kicked = servers.copy()
             kicked[self.random.choice(out, kicks, replace=False)] = False
             kicked[self.random.choice(into, kicks, replace=False)] = True
-            if self.dual.among(kicked).ascend(self.root[1], WARM)[0] < (1.0 + FAR) * self.cutoff():
+            if self.dual.among(kicked).ascend(self.root[1], WARM)[0] < self.cutoff() + FAR * abs(self.cutoff()):
                 return kicked
         return servers
 

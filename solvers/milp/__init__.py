@@ -113,7 +113,7 @@ def relaxations(run: Run, formulation: Formulation, cutoff: float = math.inf) ->
         outcome = solve_model(formulation.model, run, relaxed=True)
         if outcome.status != "optimal":
             return
-        run.offer_bound(min(formulation.objective(outcome.bound), cutoff))
+        run.offer_bound(min(formulation.bound(outcome.bound), cutoff))
         if run.should_stop() or not formulation.refine_relaxation(outcome.values):
             return
 
@@ -149,7 +149,7 @@ def outer_approximation(run: Run, formulation: Formulation, engine: str, cutoff:
                 formulation.refine(association)
             else:
                 formulation.forbid(association)
-        _offer_bound(run, min(formulation.objective(outcome.bound), cutoff))
+        _offer_bound(run, min(formulation.bound(outcome.bound), cutoff))
         if run.gap <= max(OPTIMALITY_GAP, target) or outcome.status == "stopped":
             return
         if not new and tolerance <= TIGHT:

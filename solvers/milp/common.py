@@ -7,6 +7,7 @@ sharing say f_i = max(floor_i, s_i/r), and r = L/F where no floor binds.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,30 @@ if TYPE_CHECKING:
     from dtopt.problem import Problem
     from solvers.milp.engine import Model
 
-__all__ = ["MOST", "Formulation", "check_size", "price"]
+__all__ = ["MOST", "Formulation", "check_size", "common_step", "price", "rounded_up"]
 
+#: Costs that are whole multiples of a step are found up to this many steps.
+MOST_STEPS = 1e7
 #: Columns and rows of the largest model that is built.
 MOST = 2_000_000
+
+
+def common_step(costs: FloatArray, opening: float) -> float:
+    """Return a step that all costs are multiples of, or 0: then no cost lies between two multiples.
+
+    Only costs that are whole numbers are looked at, as those of published assignment problems are. Infinite costs, of
+    pairs that are not possible, do not count.
+    """
+    costs = np.append(costs[np.isfinite(costs)], opening)
+    whole = np.round(costs)
+    if not np.abs(costs - whole).max(initial=0.0) <= 1e-9 or np.abs(whole).sum() > MOST_STEPS:
+        return 0.0
+    return float(np.gcd.reduce(whole.astype(np.int64)))
+
+
+def rounded_up(bound: float, step: float) -> float:
+    """Return a lower bound on costs that are multiples of a step, rounded up to one; as it is where the step is 0."""
+    return max(bound, step * math.ceil(bound / step - 1e-5)) if step > 0.0 and math.isfinite(bound) else bound
 
 
 def check_size(parts: int, what: str) -> None:
@@ -64,6 +85,10 @@ class Formulation(ABC):
         self.sign = -1.0 if problem.maximise else 1.0
         self.scale = 1.0
         self.constant = 0.0
+        #: What all costs without the constant are multiples of; 0 where that is not known.
+        self.step = 0.0
+        #: A bound on the objective that needs no model; −inf where there is none (P1).
+        self.least = -math.inf
         self.forbidden: list[IntArray] = []
         stations = problem.network.stations
         self.mean_cpu = float(stations.cpu_hz.mean()) or 1.0
@@ -75,6 +100,12 @@ class Formulation(ABC):
     def objective(self, value: float) -> float:
         """Return the problem's objective, or bound, of one of the model."""
         return self.sign * self.scale * value + self.constant
+
+    def bound(self, value: float) -> float:
+        """Return the problem's bound that a bound of the model proves."""
+        if self.problem.maximise:
+            return self.objective(value)
+        return max(rounded_up(self.scale * value, self.step) + self.constant, self.least)
 
     def forbid(self, association: IntArray) -> None:
         """Cut off one association, now and in later models."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from solvers.milp.common import Formulation, check_size, price
+from dtopt.bounds import SLACK
+from solvers.milp.common import Formulation, check_size, common_step, price
 from solvers.milp.engine import Model
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class PlacementFormulation(Formulation):
         self.pair_cost: FloatArray = self.weight * transfer
         alone = self.root_load[:, None] ** 2 / self.cpu
         least = np.where(self.allowed, self.pair_cost + self.weight * alone, np.inf).min(axis=1)
+        floor = float(least.sum()) + problem.opening_cost + self.constant
+        self.least = floor - SLACK * abs(floor)
         # The scale brings the objective of the model to the order of 1.
         self.scale = float(np.abs(least).sum()) + problem.opening_cost or float(np.abs(self.pair_cost).max()) or 1.0
 
@@ -95,6 +98,7 @@ class FixedPlacement(PlacementFormulation):
         problem = self.problem
         latency = problem.fixed_latency(*self.grid) + problem.fixed_penalty(*self.grid)
         self.pair_cost = np.where(self.allowed, self.weight * latency, 0.0)
+        self.step = common_step(self.pair_cost[self.allowed], problem.opening_cost)
         terms = self.start()
         self.cpu_rows(problem.reserved_part(*self.grid), self.is_open)
         self.model.minimise(terms)
@@ -163,7 +167,8 @@ class OptimalPlacement(PlacementFormulation):
         self.compute = [model.variable() for _ in range(problem.n_stations)]
         terms += [(z, self.weight / self.scale) for z in self.compute]
         for k, users in enumerate(model.of_server):
-            if users:
+            # Where computing is free the compute latency is 0, and needs no tangents.
+            if self.root_load[users].any():
                 low = float(self.root_load[users].min() / self.cpu[k])
                 high = self.largest(self.root_load, k) / self.cpu[k]
                 for r in np.geomspace(low, max(high, low), FIRST_CUTS).tolist():

@@ -167,7 +167,10 @@ class OptimalPlacement(PlacementModel):
         self.touched: list[list[float]] = [[] for _ in self.of_server]
         for k, users in enumerate(self.of_server):
             # No tangents beyond the load whose compute latency alone costs more than the incumbent.
-            reach = min(self._highest(k), math.sqrt(self.at_most(LARGEST) / self._curve(k)))
+            curve = self._curve(k)
+            if curve == 0.0 or not self.sizes[users].any():
+                continue
+            reach = min(self._highest(k), math.sqrt(self.at_most(LARGEST) / curve))
             at = max(float(self.sizes[users].min(initial=LARGEST)), SMALLEST * reach)
             while at < reach * TANGENT_RATIO:
                 self.touched[k].append(at)
@@ -213,6 +216,8 @@ class OptimalPlacement(PlacementModel):
         """Add the tangents at the loads of an association."""
         changed = False
         for k in np.unique(association).tolist():
+            if self._curve(k) == 0.0:
+                continue
             at = float(self.sizes[association == k].sum())
             if at > 0 and not any(abs(at - old) <= SAME * old for old in self.touched[k]):
                 self.touched[k].append(at)
