@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import signal
 import time
 import traceback
@@ -145,7 +146,7 @@ class Checker:
             return False, None
         except Exception as error:
             detail = "".join(traceback.format_exception(error)[-4:])
-            self.fail("crash", subject, detail, f"{type(error).__name__}: {str(error)[:90]} at {_place(error)}")
+            self.fail("crash", subject, detail, f"{type(error).__name__}: {_general(str(error))} at {_place(error)}")
             return False, None
         except Hang as error:
             self.fail("hang", subject, f"no answer in {patience:g} s", _place(error))
@@ -389,7 +390,7 @@ def _ordered(value: float) -> float:
 
 def _general(message: str) -> str:
     """Return a message without its numbers."""
-    return "".join("#" if c.isdigit() else c for c in message)[:60]
+    return re.sub("[0-9]+", "#", message)[:60]
 
 
 def _place(error: BaseException) -> str:
