@@ -130,23 +130,18 @@ class Outcome:
         return self.low == self.high or self.high - self.low <= 1e-12 * self.scale
 
 
-def _margin(value: float, limit: float) -> int:
-    """Return the verdict on value <= limit with the relative tolerance."""
-    if value <= limit * (1 + TOLERANCE - ROUNDING):
-        return YES
-    return CLOSE if value <= limit * (1 + TOLERANCE + ROUNDING) else NO
-
-
 class Oracle:
     """The equations on one instance.
 
     Parameters
     ----------
     spec : Spec
+    tolerance : float
+        Relative tolerance on deadlines and CPU.
     """
 
-    def __init__(self, spec: Spec) -> None:
-        self.spec = spec
+    def __init__(self, spec: Spec, tolerance: float = TOLERANCE) -> None:
+        self.spec, self.tolerance = spec, tolerance
         self._servers: dict[tuple[int, tuple[int, ...]], tuple[int, tuple[Member, ...], bool]] = {}
         n, noise = spec.n, 10 ** (spec.noise_dbm / 10 - 3) * spec.bandwidth
         self.rate = [INF] * n
@@ -212,6 +207,12 @@ class Oracle:
         bits = spec.data[i] if spec.kind == "placement" else self.load[i]
         return spec.power[i] * self.wireless(i, bits)
 
+    def _margin(self, value: float, limit: float) -> int:
+        """Return the verdict on value <= limit with the relative tolerance."""
+        if value <= limit * (1 + self.tolerance - ROUNDING):
+            return YES
+        return CLOSE if value <= limit * (1 + self.tolerance + ROUNDING) else NO
+
     # --- one server ---------------------------------------------------------------------------------------------------
 
     def server(self, k: int, users: tuple[int, ...]) -> tuple[int, tuple[Member, ...], bool]:
@@ -241,7 +242,7 @@ class Oracle:
             if math.isinf(latency[0]):
                 verdict = NO
             elif bound:
-                verdict = min(verdict, _margin(late[1], spec.tau[i]))
+                verdict = min(verdict, self._margin(late[1], spec.tau[i]))
         return verdict, tuple(members), self._floors and shares_verdict == CLOSE
 
     @cached_property
@@ -263,7 +264,7 @@ class Oracle:
         if spec.sharing == "fixed":
             assert spec.demand is not None
             shares = [spec.demand[i][k] for i in users]
-            return shares, shares, _margin(math.fsum(shares), cpu)
+            return shares, shares, self._margin(math.fsum(shares), cpu)
         if spec.sharing == "equal":
             shares = [cpu / len(users)] * len(users)
             return shares, shares, YES
@@ -273,8 +274,8 @@ class Oracle:
             shares = [level * s if s > 0 else 0.0 for s in weight]
             return shares, shares, YES
         tight = [self.floor(i, k, 0.0) for i in users]
-        loose = [self.floor(i, k, TOLERANCE + ROUNDING) for i in users]
-        wide = cpu * (1 + TOLERANCE + ROUNDING)
+        loose = [self.floor(i, k, self.tolerance + ROUNDING) for i in users]
+        wide = cpu * (1 + self.tolerance + ROUNDING)
         most = fill(weight, loose, wide)
         if math.isnan(most):
             # No shares meet the deadlines: they are those without deadlines.
@@ -314,7 +315,7 @@ class Oracle:
         """Return the seconds past the deadline: 0 within the tolerance."""
         tau = self.spec.tau[i]
         return tuple(
-            max(0.0, late - tau) if late - tau > (TOLERANCE + shift) * tau else 0.0
+            max(0.0, late - tau) if late - tau > (self.tolerance + shift) * tau else 0.0
             for late, shift in zip(member.late, (ROUNDING, -ROUNDING), strict=True)
         )
 
