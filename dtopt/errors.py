@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DtoptError", "InputError", "SolverDiedError", "UnknownSolverError", "UnsupportedProblemError", "meant"]
+__all__ = [
+    "DtoptError",
+    "InputError",
+    "InputWarning",
+    "SolverDiedError",
+    "UnknownSolverError",
+    "UnsupportedProblemError",
+    "meant",
+]
 
 
 class DtoptError(Exception):
@@ -39,6 +47,13 @@ class InputError(DtoptError, ValueError):
         """Return the same error told from one level further out, for example with the file's name."""
         where = f"{place}: {self.where}" if self.where else place
         return InputError(self.what, where=where, mend=self.mend)
+
+
+class InputWarning(UserWarning):
+    """Something about the user's input that is worth a line: what was assumed, left out or looks wrong.
+
+    The command line prints it on stderr; in Python it is a warning, which `warnings.simplefilter` makes an error.
+    """
 
 
 class UnknownSolverError(DtoptError, LookupError):

@@ -277,4 +277,7 @@ def _with_deadlines(scene: Scene, problem: Problem, association: IntArray | None
         deadline = np.maximum(drawn, reached * (1.0 + rng.uniform(*scene.deadlines.slack, users.count)))
     if scene.given_deadline_s is not None:
         deadline = scene.given_deadline_s
+        if problem.kind == "migration":
+            # Its utility needs a deadline: no limit is the longest.
+            deadline = np.where(np.isinf(deadline), LONGEST_UTILITY_DEADLINE_S, deadline)
     return replace(problem, network=replace(problem.network, users=replace(users, deadline_s=deadline)))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from dtopt.arrays import UNLIMITED, choice
 from dtopt.channel import ModelledChannel
-from dtopt.errors import InputError
+from dtopt.errors import InputError, InputWarning, meant
 from dtopt.geography import Projection
 from dtopt.propagation import Propagation
 from instances import constants, layout
 from instances.assembly import Scene, assemble, count, draw_twins, fair_capacity, streams
-from instances.tables import Points, parse_columns, parse_rectangle, read_points
+from instances.columns import STATION_COLUMNS, USER_COLUMNS
+from instances.tables import Points, PointTable, parse_columns, parse_rectangle, read_pair
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,14 +25,12 @@ if TYPE_CHECKING:
     from dtopt.problem import Objective, Problem, Sharing
     from dtopt.propagation import Fading, PathLoss
     from instances.assembly import Kind
-    from instances.tables import Rectangle
+    from instances.tables import Missing, Rectangle
 
 __all__ = ["STATION_COLUMNS", "USER_COLUMNS", "csv", "from_points"]
 
-#: Columns that a list of stations may have, each with the value it must be above; what it lacks is drawn.
-STATION_COLUMNS = {"cpu_hz": 0.0, "capacity": 0.0}
-#: The same for users.
-USER_COLUMNS = {"data_bits": 0.0, "update_bits": 0.0, "tx_power_w": 0.0, "deadline_s": 0.0}
+Duplicates = Literal["merge", "keep"]
+
 #: Spread of the users made up around those of a list that is too short, m: across a street.
 JITTER_M = 25.0
 #: Users of a list that are further than this from every station are a mistake: cells are hardly ever built larger.
@@ -44,6 +45,9 @@ def csv(
     station_columns: str | Mapping[str, str] | None = None,
     user_columns: str | Mapping[str, str] | None = None,
     rectangle: str | Rectangle | None = None,
+    missing: Missing = "refuse",
+    duplicates: Duplicates = "merge",
+    ignore: str | None = None,
     max_stations: int | None = None,
     max_users: int | None = None,
     sharing: Sharing = "optimal",
@@ -58,14 +62,22 @@ def csv(
     ----------
     stations, users : str
         The files. Each has a heading and latitude and longitude, or x_m and y_m; columns of `STATION_COLUMNS` and
-        `USER_COLUMNS` are taken where they are there, and drawn like those of ``paper`` where they are not.
+        `USER_COLUMNS`, in any unit that their names end in, are taken where they are there. Where they are not, values
+        are drawn like those of ``paper``, and a warning lists them.
     station_columns, user_columns : str or mapping, optional
-        Headings that differ, as ``latitude=LAT,longitude=LON,cpu_hz=CPU``.
+        Headings that differ, as ``latitude=LAT,longitude=LON,cpu_ghz=CPU``.
     rectangle : str or tuple, optional
         West, south, east, north, m: only what lies inside. Degrees are projected to metres from the south-west corner
         of all stations.
+    missing : {"refuse", "skip"}
+        ``skip`` leaves out rows without a position or a value, with a warning.
+    duplicates : {"merge", "keep"}
+        ``merge`` makes one station of rows at one place, such as the cells of a mast, with a warning; where rows have a
+        CPU or a capacity, only rows with the same name and values are merged. ``keep`` makes a station of each row.
+    ignore : str, optional
+        Columns to leave out, as ``cpu_cores,power``: an unknown column that resembles a known one is refused.
     max_stations, max_users : int, optional
-        A random subset of so many.
+        A random subset of this size.
 
     See `instances.presets` for the others.
 
@@ -74,15 +86,32 @@ def csv(
     InputError
         With file, line and column.
     """
+    choice(duplicates, "duplicates", Duplicates)
     for option, path in (("stations", stations), ("users", users)):
         if not path:
             raise InputError("is missing", where=option, mend="the path of a CSV file")
-    station_list = read_points(
-        stations, columns=parse_columns(station_columns, "station_columns"), optional=STATION_COLUMNS
+    ignored = [text.strip() for text in (ignore or "").split(",") if text.strip()]
+    station_table = PointTable(
+        stations,
+        columns=parse_columns(station_columns, "station_columns"),
+        optional=STATION_COLUMNS,
+        foreign=USER_COLUMNS,
+        ignore=ignored,
+        option="station_columns",
     )
-    user_list = read_points(users, columns=parse_columns(user_columns, "user_columns"), optional=USER_COLUMNS)
+    user_table = PointTable(
+        users,
+        columns=parse_columns(user_columns, "user_columns"),
+        optional=USER_COLUMNS,
+        foreign=STATION_COLUMNS,
+        ignore=ignored,
+        option="user_columns",
+    )
+    _check_ignored(ignored, station_table, user_table)
+    station_list, user_list = read_pair(station_table, user_table, missing=missing)
     n = None if max_users is None else min(count(max_users, "max_users"), len(user_list))
-    _check_stations(station_list)
+    if duplicates == "merge":
+        station_list = _merged(station_list)
     station_list, user_list = _told_apart(station_list), _told_apart(user_list)
     scene = from_points(
         "csv",
@@ -95,6 +124,7 @@ def csv(
         n_stations=None if max_stations is None else min(count(max_stations, "max_stations"), len(station_list)),
         n_users=n,
     )
+    _note_drawn(station_list, user_list)
     return assemble(scene, kind=kind, sharing=sharing, objective=objective)
 
 
@@ -195,25 +225,62 @@ def _check_reach(stations: Points, users: Points, projection: Projection, reach_
         )
 
 
-def _check_stations(stations: Points) -> None:
-    """Raise InputError where a station is there twice: its CPU would count twice."""
-    seen: dict[tuple[object, ...], int] = {}
-    for i, line in enumerate(stations.lines.tolist()):
-        name = stations.names[i] if stations.names is not None else ""
-        values = (float(column[i]) for column in stations.values.values())
-        row = (name, *stations.position[i].tolist(), *values)
-        if row in seen:
-            raise InputError(f"is the station of line {seen[row]} again", where=f"{stations.path}: line {line}")
-        seen[row] = line
+def _check_ignored(ignored: list[str], *tables: PointTable) -> None:
+    known = {text.lower(): text for table in tables for text in table.heading}
+    for text in ignored:
+        if text.lower() not in known:
+            mend = f"{meant(text, known.values())}they have {', '.join(known.values())}"
+            raise InputError(f"neither list has a column {text!r}", where="ignore", mend=mend)
+
+
+def _merged(stations: Points) -> Points:
+    """Return the stations with one for each place, or for each name and values at a place where rows have values."""
+    first: dict[tuple[object, ...], int] = {}
+    kept: list[int] = []
+    for i, place in enumerate(stations.position.tolist()):
+        values = tuple(float(column[i]) for column in stations.values.values())
+        name = stations.names[i] if stations.names is not None and values else ""
+        row = (*place, name, *values)
+        if row not in first:
+            first[row] = len(kept)
+            kept.append(i)
+    if len(kept) < len(stations):
+        text = (
+            f"{len(stations):,} rows are at {len(kept):,} places: rows at one place are merged into one station; "
+            "duplicates=keep keeps them"
+        )
+        warnings.warn(f"{stations.path}: {text}", InputWarning, stacklevel=3)
+    return stations.take(np.array(kept, dtype=np.int64))
+
+
+def _note_drawn(stations: Points, users: Points) -> None:
+    """Warn of what no column gives."""
+    lists = ((stations, STATION_COLUMNS, "stations"), (users, USER_COLUMNS, "users"))
+    default = {"capacity": "in proportion to the CPUs", "tx_power_w": f"{constants.TX_POWER_W:g} W"}
+    drawn, assumed = [], []
+    for points, columns, what in lists:
+        absent = [key for key in columns if key not in points.values]
+        random = [key for key in absent if key not in default]
+        if random:
+            drawn.append(f"{', '.join(random)} of {what}")
+        assumed += [f"{key} of {what} ({default[key]})" for key in absent if key in default]
+    parts = []
+    if drawn:
+        parts.append(f"drawn at random, no column gives them: {'; '.join(drawn)}")
+    if assumed:
+        parts.append(f"{'by default' if drawn else 'by default, no column gives them'}: {', '.join(assumed)}")
+    if parts:
+        warnings.warn("; ".join(parts), InputWarning, stacklevel=3)
 
 
 def _told_apart(points: Points) -> Points:
-    """Return the points with names that differ: the second Spencer is Spencer (2)."""
-    if points.names is None or not all(points.names):
+    """Return the points with names that differ: the second Spencer is Spencer (2); line 7 is one without a name."""
+    if points.names is None or not any(points.names):
         return points
-    given, seen = set(points.names), dict.fromkeys(points.names, 0)
+    shown_names = [name or f"line {line}" for name, line in zip(points.names, points.lines.tolist(), strict=True)]
+    given, seen = set(shown_names), dict.fromkeys(shown_names, 0)
     names = []
-    for name in points.names:
+    for name in shown_names:
         seen[name] += 1
         shown = name
         while seen[name] > 1 and shown in given:
@@ -232,13 +299,16 @@ def _capacity(stations: Points, users: int, cpu: FloatArray) -> IntArray:
     given = stations.values.get("capacity")
     if given is None:
         return fair_capacity(users, cpu)
-    broken = given != np.round(given)
+    limited = np.isfinite(given)
+    broken = limited & (given != np.round(given))
     if broken.any():
         i = int(broken.argmax())
         raise InputError(
             f"capacity must be a whole number, got {given[i]:g}", where=f"{stations.path}: line {stations.lines[i]}"
         )
-    return given.astype(np.int64)
+    # What is beyond any number of users is no limit either, and must not overflow.
+    limited &= given < float(UNLIMITED)
+    return np.where(limited, np.where(limited, given, 0.0).astype(np.int64), UNLIMITED)
 
 
 def _unique(names: tuple[str, ...] | None) -> tuple[str, ...] | None:

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import warnings
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 __all__ = ["main"]
 
@@ -70,18 +70,39 @@ def _run() -> NoReturn:
 
 
 def _prepare_streams() -> None:
-    """Make sure that printing never fails on a character, and that libraries' warnings stay out of the way."""
+    """Make sure that printing never fails on a character, and that libraries' warnings stay out of the way.
+
+    What dtopt itself has to say about the user's input is printed.
+    """
+    from dtopt.errors import InputWarning
+
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     if not os.environ.get("DTOPT_DEBUG") and not sys.warnoptions:
         warnings.simplefilter("ignore")
+        warnings.simplefilter("default", InputWarning)
+        warnings.showwarning = _show_warning
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    print(f"dtopt: note: {_one_line(str(message))}", file=sys.stderr)  # noqa: T201
+
+
+def _one_line(text: str) -> str:
+    """Return text without the line ends and control characters that files and arguments may bring to a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 
 
 def _fail(text: str, *, hint: str = "", code: int = BAD_INPUT) -> NoReturn:
-    # What files and arguments hold ends up here: line ends and control characters must not reach the terminal.
-    line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
-    print(f"dtopt: error: {line}" + (f" ({hint})" if hint else ""), file=sys.stderr)  # noqa: T201
+    print(f"dtopt: error: {_one_line(text)}" + (f" ({hint})" if hint else ""), file=sys.stderr)  # noqa: T201
     with contextlib.suppress(OSError):
         sys.stdout.flush()
         sys.exit(code)

@@ -96,7 +96,11 @@ def test_the_csv_preset_takes_files_for_users_and_stations(dtopt, tmp_path):
     code, out, err = dtopt(
         "generate", "csv", "--users", tmp_path / "u.csv", "--stations", tmp_path / "s.csv", "-o", path
     )
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert err == (
+        "dtopt: note: drawn at random, no column gives them: cpu_hz of stations; data_bits, update_bits, deadline_s of "
+        "users; by default: capacity of stations (in proportion to the CPUs), tx_power_w of users (0.2 W)\n"
+    )
     assert "3 users, 2 stations" in out
     assert read(path).n_users == 3
 
