@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dtopt.errors import InputError, meant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import Console
     from rich.progress import Progress
@@ -30,6 +30,8 @@ __all__ = [
     "load",
     "percent",
     "print_json",
+    "profit_line",
+    "profits",
     "progress",
     "settings",
     "visible",
@@ -122,6 +124,25 @@ def load(name: str, *, seed: int = 0, data: Path | None = None, file_format: str
             mend=f"{near}files end in {' or '.join(SUFFIXES)}; presets are {', '.join(preset_names())}",
         )
     return [read(path)]
+
+
+def profits(file_format: str, objective: float | None, bound: float | None) -> dict[str, float | None]:
+    """Return total profit and its proven upper bound of a file of profits, whose objective is minus the profit."""
+    if file_format != "gap-max":
+        return {}
+    # Subtracted, so that no profit of -0 is shown.
+    return {
+        "profit": None if objective is None else 0.0 - objective,
+        "proven_profit_bound": None if bound is None else 0.0 - bound,
+    }
+
+
+def profit_line(profits: Mapping[str, float | None]) -> str:
+    """Return `profits` as a line for people, empty where there is no profit."""
+    profit, bound = profits.get("profit"), profits.get("proven_profit_bound")
+    if profit is None:
+        return ""
+    return f"  total profit {profit:.7g}" + ("" if bound is None else f", proven <= {bound:.7g}")
 
 
 def certificate(problem: Problem, result: Result) -> tuple[float | None, float]:

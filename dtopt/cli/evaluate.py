@@ -13,6 +13,9 @@ __all__ = ["evaluate"]
 def evaluate(
     instance: Annotated[Path, typer.Argument(help="The instance file.", show_default=False)],
     solution: Annotated[Path, typer.Argument(help="A solution file of it, from anywhere.", show_default=False)],
+    file_format: Annotated[
+        str, typer.Option("--format", help="auto; gap or gap-max (profits) for OR-Library.")
+    ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Judge a solution: every term of its cost and every violated constraint.
@@ -23,16 +26,25 @@ def evaluate(
     from dataclasses import asdict
 
     from dtopt.cli import NO_SOLUTION
-    from dtopt.cli.common import percent, print_json, visible
+    from dtopt.cli.common import load, percent, print_json, profit_line, profits, visible
+    from dtopt.errors import InputError
     from dtopt.evaluation import evaluate as judge
-    from dtopt.io import read, read_solution
+    from dtopt.io import read, read_solution, read_solution_info
     from dtopt.result import relative_gap
     from reports.compare import affordable_bound
 
-    problem = read(instance)
+    problems = [read(instance)] if file_format == "auto" else load(str(instance), file_format=file_format)
+    problem = problems[0]
+    if len(problems) > 1:
+        wanted = read_solution_info(solution).instance_hash
+        found = [problem for problem in problems if problem.content_hash == wanted]
+        if not found:
+            raise InputError(f"solves none of the {len(problems)} problems of {instance}", where=str(solution))
+        problem = found[0]
     verdict = judge(problem, read_solution(solution, problem))
     bound = affordable_bound(problem)
     gap = relative_gap(verdict.objective, bound) if verdict.feasible else math.inf
+    profit = profits(file_format, verdict.objective if math.isfinite(verdict.objective) else None, bound)
     if as_json:
         print_json(
             {
@@ -46,12 +58,15 @@ def evaluate(
                     for violation in verdict.violations
                 ],
             }
+            | profit
         )
     else:
         typer.echo(f"{'feasible' if verdict.feasible else 'INFEASIBLE'}: objective {verdict.objective:.10g}")
         if bound is not None:
             proof = f", gap {percent(gap)}" if math.isfinite(gap) else ""
             typer.echo(f"proven bound {bound:.10g}{proof}")
+        if line := profit_line(profit):
+            typer.echo(line)
         for name, value in asdict(verdict.terms).items():
             typer.echo(f"  {name:<16} {value:.8g}")
         for violation in verdict.violations:

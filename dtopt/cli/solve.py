@@ -60,7 +60,7 @@ def solve(
     Exit code: 0 solved, 2 wrong input, 3 a run found no solution, 130 interrupted (the best so far is kept).
     """
     from dtopt.cli import INTERRUPTED, NO_SOLUTION
-    from dtopt.cli.common import certificate, describe, load, print_json, progress
+    from dtopt.cli.common import certificate, describe, load, print_json, profit_line, profits, progress
     from dtopt.registry import DEFAULT_SOLVER
     from dtopt.result import Status
     from dtopt.stop import GapReached
@@ -87,9 +87,10 @@ def solve(
             limits: dict[str, Any] = {"time_limit": time_limit, "memory_limit": memory_limit}
             result = run_solver(problem, name, **limits, seed=seed, stop=stop, options=options[name])
             bound, proven = certificate(problem, result)
+            profit = profits(file_format, result.objective, bound)
             if as_json:
                 finite = proven if proven < float("inf") else None
-                documents.append(result.to_dict() | {"proven_bound": bound, "proven_gap": finite})
+                documents.append(result.to_dict() | {"proven_bound": bound, "proven_gap": finite} | profit)
             # Written before it is shown, so that a reader who leaves early (| head) loses no file; shown even where the
             # disk is full.
             try:
@@ -101,6 +102,8 @@ def solve(
                 if not as_json:
                     bar.console.file.flush()
                     typer.echo(describe(problem, result, bound, proven))
+                    if line := profit_line(profit):
+                        typer.echo(line)
             bar.advance(task)
             if result.solution is None:
                 code = NO_SOLUTION

@@ -24,11 +24,22 @@ __all__ = ["SUFFIXES", "read", "read_solution", "read_solution_info", "write", "
 SUFFIXES = (".json", ".npz")
 
 
-def _suffix(path: Path) -> str:
+#: Other kinds of files by suffix, and what reads them.
+_OTHER_READERS = {
+    (".csv", ".tsv", ".gz"): "lists of stations and users: dtopt generate csv; traces: dtopt scenario --trace",
+    (".xml",): "traces: dtopt scenario --trace",
+}
+#: Files of generalized-assignment problems have any suffix, or none.
+_GAP = "generalized assignment: --format gap, or gap-max for profits"
+
+
+def _suffix(path: Path, *, instance: bool = False) -> str:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        lists = "; lists of stations and users: dtopt generate csv" if suffix == ".csv" else ""
-        mend = f"one of {', '.join(SUFFIXES)}{lists}"
+        mend = f"one of {', '.join(SUFFIXES)}"
+        if instance:
+            others = [text for suffixes, text in _OTHER_READERS.items() if suffix in suffixes]
+            mend = "; ".join([mend, *others, *([] if suffix == ".xml" else [_GAP])])
         raise InputError(f"unknown kind of file {suffix!r}", where=str(path), mend=mend)
     return suffix
 
@@ -45,7 +56,7 @@ def read(path: str | PathLike[str]) -> Problem:
 
     path = Path(path)
     try:
-        return instances.from_json(path) if _suffix(path) == ".json" else instances.from_npz(path)
+        return instances.from_json(path) if _suffix(path, instance=True) == ".json" else instances.from_npz(path)
     except InputError as error:
         raise _named(error, path) from None
 
