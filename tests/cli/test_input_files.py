@@ -52,6 +52,16 @@ def test_profits_are_shown(dtopt, tmp_path):
     assert document["profit"] == 10
 
 
+def test_profits_of_several_problems(dtopt, tmp_path):
+    path = tmp_path / "two.txt"
+    one = "2 2  1 3  2 4  5 5  5 5  5 9 "
+    path.write_text("2 " + one + one)
+    code, out, _ = dtopt("solve", path, "--format", "gap-max", "-s", "milp", "--json")
+    assert code == 0
+    # Two jobs and one place on the first agent: 1 + 4 or 2 + 3.
+    assert [(d["objective"], d["profit"]) for d in json.loads(out)] == [(-5.0, 5.0)] * 2
+
+
 def test_no_profit_of_minus_zero(dtopt, tmp_path):
     path = tmp_path / "g.txt"
     path.write_text("2 2\n0 0\n0 0\n1 1\n1 1\n2 2\n")
