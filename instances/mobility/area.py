@@ -12,7 +12,11 @@ from dtopt.errors import InputError
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray
 
-__all__ = ["Area"]
+__all__ = ["LEAST_SIDE_M", "Area"]
+
+#: Least side of the area around some points, m: users and stations on a line or at one place still have streets around
+#: them, two blocks of `instances.constants.BLOCK_M`.
+LEAST_SIDE_M = 250.0
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,18 @@ class Area:
 
     @classmethod
     def around(cls, *points_m: FloatArray) -> Area:
-        """Return the smallest rectangle that holds all points, shape (n, 2), m."""
+        """Return the smallest rectangle with sides of `LEAST_SIDE_M` that holds all points, shape (n, 2), m.
+
+        The points are in its middle where they span less.
+        """
         whole = np.concatenate(points_m)
-        return cls(*whole.min(axis=0).tolist(), *whole.max(axis=0).tolist())
+        low, high = whole.min(axis=0), whole.max(axis=0)
+        margin = np.maximum(0.0, (LEAST_SIDE_M - (high - low)) / 2.0)
+        return cls(*(low - margin).tolist(), *(high + margin).tolist())
+
+    def __str__(self) -> str:
+        """Return its sides, for messages."""
+        return f"{self.east - self.west:.0f} x {self.north - self.south:.0f} m"
 
     @property
     def low(self) -> FloatArray:

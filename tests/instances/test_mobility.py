@@ -135,6 +135,14 @@ def test_empty_area() -> None:
         Area(0.0, 0.0, 0.0, 1.0)
 
 
+def test_the_area_around_points_has_a_margin_where_they_have_no_extent() -> None:
+    line = np.array([[0.0, 7.0], [2000.0, 7.0]])
+    assert Area.around(line) == Area(0.0, -118.0, 2000.0, 132.0)
+    assert Area.around(line[:1], line[:1]) == Area(-125.0, -118.0, 125.0, 132.0)
+    assert Area.around(line, np.array([[5.0, 257.0]])) == Area(0.0, 7.0, 2000.0, 257.0)
+    assert str(Area.around(line)) == "2000 x 250 m"
+
+
 # --- scenarios --------------------------------------------------------------------------------------------------------
 
 
