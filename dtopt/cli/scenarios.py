@@ -27,7 +27,13 @@ def scenario(
     mobility: Annotated[
         str | None, typer.Option(help="random-waypoint, gauss-markov, manhattan, or trace (one is shipped).")
     ] = None,
-    trace: Annotated[Path | None, typer.Option(help="Trace of positions: CSV, or SUMO FCD (.xml, .xml.gz).")] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            help="Trace of positions: CSV, or SUMO FCD (.xml, .xml.gz). --set degrees=true for x and y in degrees,"
+            " --set max_gap_s=SECONDS for how long a user may be without a record."
+        ),
+    ] = None,
     migration_weight: Annotated[float | None, typer.Option(help="Weight of the time to move a twin.")] = None,
     interaction: Annotated[str | None, typer.Option(help="update (11) or construction (10).")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with real data, for presets that read some.")] = None,

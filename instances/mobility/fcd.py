@@ -11,6 +11,9 @@ from xml.parsers import expat
 import numpy as np
 
 from dtopt.errors import InputError
+from instances.mobility.degrees import are_degrees
+from instances.mobility.times import read_times
+from instances.mobility.trace_tables import MOVING, NOT_USERS, distinct_names, note_left_out
 from instances.mobility.traces import trace_from_records
 
 if TYPE_CHECKING:
@@ -18,22 +21,21 @@ if TYPE_CHECKING:
 
 __all__ = ["read_fcd"]
 
-#: Elements that are users.
-MOVING = frozenset({"vehicle", "person"})
 CHUNK_BYTES = 1 << 16
 
 
-def read_fcd(path: str | Path, *, degrees: bool = False) -> Trace:
+def read_fcd(path: str | Path, *, degrees: bool | None = None) -> Trace:
     """Read an FCD export, ``.xml`` or ``.xml.gz``, without holding the document in memory.
 
     Vehicles and persons are users alike; a vehicle and a person of one name are told apart by ``vehicle`` and
-    ``person`` in front of it.
+    ``person`` in front of it. Containers are left out, with a note.
 
     Parameters
     ----------
     path : str or Path
-    degrees : bool
-        Whether x and y are longitude and latitude, as ``--fcd-output.geo`` writes them; the file does not say.
+    degrees : bool, optional
+        Whether x and y are longitude and latitude, as ``--fcd-output.geo`` writes them; the file does not say, and
+        `instances.mobility.degrees.are_degrees` decides where not given.
 
     Raises
     ------
@@ -57,17 +59,15 @@ def read_fcd(path: str | Path, *, degrees: bool = False) -> Trace:
         raise InputError("is not a whole gzip file", where=str(path), mend="it may be cut off") from None
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
-    kinds: dict[str, set[str]] = {}
-    for tag, name in zip(reader.tag, reader.name, strict=True):
-        kinds.setdefault(name, set()).add(tag)
-    names = [
-        f"{tag} {name}" if len(kinds[name]) > 1 else name for tag, name in zip(reader.tag, reader.name, strict=True)
-    ]
-    place = np.array([reader.x, reader.y]).T.reshape(-1, 2)
+    step_s = read_times(reader.time, lambda i: f"{path}: line {reader.time_line[i]}, time of <timestep>")
+    time_s = step_s[reader.step]
+    name, place = distinct_names(reader.tag, reader.name), np.array([reader.x, reader.y]).T.reshape(-1, 2)
+    note_left_out(str(path), len(reader.left_out))
+    if degrees is None:
+        degrees = are_degrees(str(path), name, time_s, place)
     # Longitude comes first there, latitude here.
-    return trace_from_records(
-        str(path), names, reader.time, place[:, ::-1] if degrees else place, degrees=degrees, lines=reader.line
-    )
+    place = place[:, ::-1] if degrees else place
+    return trace_from_records(str(path), name, time_s, place, degrees=degrees, lines=reader.line)
 
 
 class _Reader:
@@ -77,11 +77,13 @@ class _Reader:
         self.path = path
         self.tag: list[str] = []
         self.name: list[str] = []
-        self.time: list[float] = []
+        self.step: list[int] = []
         self.x: list[float] = []
         self.y: list[float] = []
         self.line: list[int] = []
-        self.now: float | None = None
+        self.time: list[str] = []
+        self.time_line: list[int] = []
+        self.left_out: set[str] = set()
         self.began = False
         self.parser = expat.ParserCreate()
         self.parser.StartElementHandler = self._start
@@ -104,26 +106,31 @@ class _Reader:
             if tag != "fcd-export":
                 self._fail(f"is no FCD export, its root is <{tag[:40]}>", "make it with sumo --fcd-output")
         elif tag == "timestep":
-            self.now = self._number(tag, attributes, "time")
+            self.time.append(self._attribute(tag, attributes, "time"))
+            self.time_line.append(self.parser.CurrentLineNumber)
         elif tag in MOVING:
-            if self.now is None:
+            if not self.time:
                 self._fail(f"has a <{tag}> outside of a <timestep>")
-            if "id" not in attributes:
-                self._fail(f"has a <{tag}> without id")
             self.tag.append(tag)
-            self.name.append(attributes["id"])
-            self.time.append(self.now)
+            self.name.append(self._attribute(tag, attributes, "id"))
+            self.step.append(len(self.time) - 1)
             self.x.append(self._number(tag, attributes, "x"))
             self.y.append(self._number(tag, attributes, "y"))
             self.line.append(self.parser.CurrentLineNumber)
+        elif tag == NOT_USERS:
+            self.left_out.add(attributes.get("id", ""))
 
-    def _number(self, tag: str, attributes: dict[str, str], name: str) -> float:
+    def _attribute(self, tag: str, attributes: dict[str, str], name: str) -> str:
         if name not in attributes:
             self._fail(f"has a <{tag}> without {name}")
+        return attributes[name]
+
+    def _number(self, tag: str, attributes: dict[str, str], name: str) -> float:
+        text = self._attribute(tag, attributes, name)
         try:
-            return float(attributes[name])
+            return float(text)
         except ValueError:
-            self._fail(f"<{tag}> has {name}={attributes[name][:40]!r}, which is not a number")
+            self._fail(f"<{tag}> has {name}={text[:40]!r}, which is not a number")
 
     def _fail(self, what: str, mend: str | None = None) -> NoReturn:
         raise InputError(what, where=f"{self.path}: line {self.parser.CurrentLineNumber}", mend=mend)

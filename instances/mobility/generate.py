@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from dtopt.arrays import choice, float_array, int_array, number
 from dtopt.channel import ModelledChannel
-from dtopt.errors import InputError
+from dtopt.errors import InputError, InputWarning
 from dtopt.generators import generate
 from dtopt.geography import Projection
 from dtopt.problem import Migration, Placement
@@ -25,7 +26,7 @@ from instances.mobility.area import Area
 from instances.mobility.fcd import read_fcd
 from instances.mobility.models import draw_speeds, gauss_markov, random_waypoint
 from instances.mobility.streets import manhattan
-from instances.mobility.traces import Trace, read_csv
+from instances.mobility.traces import SAME_TIME_S, Trace, read_csv
 from instances.tables import read_points
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def generate_scenario(
     mobility: Mobility = "random-waypoint",
     trace: str | Path | Trace | None = None,
     origin: str | tuple[float, float] | None = None,
+    degrees: bool | None = None,
+    max_gap_s: float | None = None,
     vehicles: float = constants.VEHICLE_SHARE,
     stay_s: float = constants.STAY_S,
     away_s: float = constants.AWAY_S,
@@ -91,6 +94,13 @@ def generate_scenario(
         How the trace lies on the stations. ``keep``: its metres are those of the stations. A latitude and longitude:
         the point of the stations' (0, 0), for a trace in degrees. Where not given, ``melbourne`` knows its own, and
         for other presets the trace's middle is put on the middle of the box.
+    degrees : bool, optional
+        Whether x and y of the trace's file are longitude and latitude in degrees, and not metres. Where not given, they
+        are where users would otherwise not move (`instances.mobility.degrees.are_degrees`).
+    max_gap_s : float, optional
+        The longest time between two records of a user who is still there, s; a user without a record for longer has
+        left and come back. Infinity where all gaps are filled in, three usual intervals where not given
+        (`instances.mobility.traces.Trace.usual_gap_s`).
     vehicles : float
         Part of the users at the speed of vehicles, the others walk; not for traces.
     stay_s, away_s : float
@@ -116,7 +126,7 @@ def generate_scenario(
         On an unknown preset or option, a value out of range, or a trace that is too short or holds too few users.
     """
     choice(mobility, "mobility", Mobility)
-    for name, given in (("trace", trace), ("origin", origin)):
+    for name, given in (("trace", trace), ("origin", origin), ("degrees", degrees), ("max_gap_s", max_gap_s)):
         if given is not None and mobility != "trace":
             raise InputError(f"goes only with a trace, this is {mobility}", where=name, mend="mobility trace")
     if "kind" in options:
@@ -132,7 +142,8 @@ def generate_scenario(
     radio = _radio(base, preset, seed, options, shadowing=flag(shadowing, "shadowing"), coherence_s=fading_coherence_s)
     move, come, work, band = (np.random.default_rng(s) for s in np.random.SeedSequence([seed, 1]).spawn(4))
     if mobility == "trace":
-        base, position, present = _traced(base, preset, trace, origin, area, radio, move, slots, slot_s, options)
+        found = _placed(_read(trace, degrees), origin, preset, area, options)
+        base, position, present = _traced(base, preset, found, max_gap_s, area, radio, move, slots, slot_s, options)
     else:
         vehicles = number(vehicles, "vehicles", minimum=0.0, maximum=1.0)
         speed = draw_speeds(move, base.n_users, vehicles)
@@ -179,8 +190,14 @@ def _construction_deadlines(users: int, seed: int) -> FloatArray:
     return np.random.default_rng([seed, 2]).uniform(*scene_constants.DEADLINE_RANGE_S, users)
 
 
-def read_trace(path: str | Path) -> Trace:
+def read_trace(path: str | Path, *, degrees: bool | None = None) -> Trace:
     """Read a trace, a SUMO FCD export (``.xml``, ``.xml.gz``) or a CSV file (any other name).
+
+    Parameters
+    ----------
+    path : str or Path
+    degrees : bool, optional
+        Whether x and y are longitude and latitude; `instances.mobility.degrees.are_degrees` decides where not given.
 
     Raises
     ------
@@ -188,7 +205,8 @@ def read_trace(path: str | Path) -> Trace:
         See `instances.mobility.fcd.read_fcd` and `instances.mobility.traces.read_csv`.
     """
     name = str(path).lower()
-    return read_fcd(path) if name.endswith((".xml", ".xml.gz")) else read_csv(path)
+    read = read_fcd if name.endswith((".xml", ".xml.gz")) else read_csv
+    return read(path, degrees=degrees)
 
 
 @cache
@@ -262,11 +280,22 @@ def _levels(
 # --- traces -----------------------------------------------------------------------------------------------------------
 
 
+def _read(source: str | Path | Trace | None, degrees: bool | None) -> Trace:
+    """Return the trace; `degrees` goes only with a file."""
+    if source is not None and not isinstance(source, Trace):
+        return read_trace(source, degrees=None if degrees is None else flag(degrees, "degrees"))
+    trace = _shipped_trace() if source is None else source
+    if degrees is not None and flag(degrees, "degrees") != trace.degrees:
+        unit = "degrees" if trace.degrees else "metres"
+        raise InputError(f"the trace is in {unit} already", where="degrees", mend="it goes with a trace's file")
+    return trace
+
+
 def _traced(
     base: Migration,
     preset: str,
-    source: str | Path | Trace | None,
-    origin: str | tuple[float, float] | None,
+    trace: Trace,
+    max_gap_s: float | None,
     area: Area,
     radio: ModelledRadio,
     rng: np.random.Generator,
@@ -275,30 +304,78 @@ def _traced(
     options: dict[str, Any],
 ) -> tuple[Migration, FloatArray, BoolArray]:
     """Return the base instance with the trace's users, their positions, and who is there."""
-    trace = _shipped_trace() if source is None else source if isinstance(source, Trace) else read_trace(source)
-    trace = _placed(trace, origin, preset, area, options)
+    if max_gap_s is not None:
+        max_gap_s = number(max_gap_s, "max_gap_s", minimum=0.0, exclusive=True, infinite=True)
     begin, end = float(trace.time_s.min()), float(trace.time_s.max())
     needed = (slots - 1) * slot_s
     # Times are sums of decimal fractions.
-    if end - begin < needed * (1.0 - 1e-9):
+    if end - begin < needed * (1.0 - 1e-9) - SAME_TIME_S:
         raise InputError(
             f"lasts {end - begin:g} s, {slots} slots of {slot_s:g} s need {needed:g} s",
             where=trace.path,
-            mend=f"at most {int((end - begin) / slot_s) + 1} slots",
+            mend=f"at most {int((end - begin + SAME_TIME_S) / slot_s) + 1} slots",
         )
-    position, present = trace.at(np.minimum(begin + slot_s * np.arange(slots), end))
-    present &= area.holds(position)
+    time_s = np.minimum(begin + slot_s * np.arange(slots), end)
+    position, recorded = trace.at(time_s, max_gap_s=max_gap_s)
+    present = recorded & area.holds(position)
     stays = present.sum(axis=0)
     n = base.n_users
     if (stays > 0).sum() < n:
         what = f"has {int((stays > 0).sum())} users in the area within {slots} slots, {n} wanted"
-        raise InputError(what, where=trace.path, mend="fewer users, or another origin of the trace")
+        spans = " x ".join(f"{side:.0f}" for side in np.ptp(trace.position, axis=0))
+        mend = f"fewer users, or another origin of the trace, which spans {spans} m; the area is {area}"
+        raise InputError(what, where=trace.path, mend=mend)
     # At random among those there for half of the time, then those there longest.
     rank = np.where(2 * stays >= slots, slots, stays)
     chosen = np.sort(np.lexsort((rng.permutation(stays.size), -rank))[:n])
     position, present = np.ascontiguousarray(position[:, chosen]), present[:, chosen]
+    if max_gap_s is None:
+        _note_gaps(trace.take(chosen), time_s, recorded[:, chosen])
+    _keep_someone(trace, time_s - begin, position, present, recorded[:, chosen], area)
     names = tuple(trace.names[i] for i in chosen.tolist())
     return _settled(base, position[0], names, preset, radio, options), position, present
+
+
+def _note_gaps(trace: Trace, time_s: FloatArray, recorded: BoolArray) -> None:
+    """Say which users have left and come back because they have no record for long."""
+    gone = (trace.at(time_s, max_gap_s=np.inf)[1] & ~recorded).any(axis=0)
+    if gone.any():
+        first = int(gone.argmax())
+        what = (
+            f"{gone.sum()} of {gone.size} users have no record for a while and are absent then, {trace.names[first]!r}"
+            f" where it is more than {trace.usual_gap_s()[first]:.4g} s; max_gap_s sets another limit"
+        )
+        warnings.warn(f"{trace.path}: {what}", InputWarning, stacklevel=2)
+
+
+def _keep_someone(
+    trace: Trace, time_s: FloatArray, position: FloatArray, present: BoolArray, recorded: BoolArray, area: Area
+) -> None:
+    """Let the user nearest to the area be present in slots in which nobody is in it, since no slot can be empty.
+
+    Parameters
+    ----------
+    time_s : ndarray, shape (T,)
+        Since the first record.
+    present : ndarray of bool, shape (T, N)
+        Changed in place.
+    recorded : ndarray of bool, shape (T, N)
+        Who is somewhere.
+    """
+    empty = np.flatnonzero(~present.any(axis=1))
+    nobody = empty[~recorded[empty].any(axis=1)]
+    if nobody.size:
+        raise InputError(
+            f"has no record of the {present.shape[1]} users {time_s[nobody[0]]:g} s after its first one",
+            where=trace.path,
+            mend="more users, fewer slots, or a longer max_gap_s, inf to go straight from record to record",
+        )
+    if empty.size:
+        outside = np.maximum(area.low - position[empty], position[empty] - area.high).max(axis=-1)
+        nearest = np.where(recorded[empty], outside, np.inf).argmin(axis=1)
+        present[empty, nearest] = True
+        what = f"in {empty.size} of {len(time_s)} slots nobody is in the area ({area}), the nearest user stays"
+        warnings.warn(f"{trace.path}: {what}", InputWarning, stacklevel=2)
 
 
 def _placed(
@@ -311,14 +388,22 @@ def _placed(
         return trace
     if origin is not None:
         if not trace.degrees:
-            raise InputError("the trace is in metres", where="origin", mend="keep, or nothing for its middle")
+            raise InputError("the trace is in metres", where="origin", mend="keep, or nothing for its middle; or degrees=true")
         return trace.projected(_projection(origin))
     if trace.degrees and preset == "melbourne":
         return trace.projected(read_points(data_directory(options.get("data")) / STATIONS_FILE).south_west())
     if trace.degrees:
-        trace = trace.projected(Projection(*trace.position.mean(axis=0).tolist()))
+        trace = trace.projected(_middle(trace.position))
     shift = area.centre - Area.around(trace.position).centre
     return trace.shifted(x_m=float(shift[0]), y_m=float(shift[1]))
+
+
+def _middle(position: FloatArray) -> Projection:
+    """Return a projection around the mean of some latitudes and longitudes, which may lie on both sides of 180°."""
+    latitude, longitude = position.mean(axis=0).tolist()
+    if np.ptp(position[:, 1]) > 180.0:
+        longitude = (float((position[:, 1] % 360.0).mean()) + 180.0) % 360.0 - 180.0
+    return Projection(latitude, longitude)
 
 
 def _projection(origin: str | tuple[float, float]) -> Projection:

@@ -5,42 +5,39 @@
 A CSV file has a heading and one line for each record: an identifier, a time, and x and y in metres or latitude and
 longitude in degrees. Cells are parted by commas, semicolons or tabs, whichever the heading has, and numbers may
 have decimal commas where cells are not parted by them; lines that begin with
-``#`` are comments; a file named ``.gz`` is unpacked on the way.
+``#`` are comments; a file named ``.gz`` is unpacked on the way. Headings may end in a unit, as ``time_ms`` and
+``x_km``. Times may also be written as `instances.mobility.times` has it, and x and y may be degrees
+(`instances.mobility.degrees`). SUMO's ``xml2csv.py`` writes vehicles and persons side by side: each has columns of its
+own, and a step without any is a line without identifiers.
 """
 
 from __future__ import annotations
 
-import csv as csv_module
-import gzip
-import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dtopt.errors import InputError
-from instances.tables import decimal_points, delimiter_of
+from instances.mobility.degrees import are_degrees, unit_of
+from instances.mobility.trace_tables import HEADINGS, read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.geography import Projection
+    from instances.mobility.trace_tables import TraceTable, UserColumns
 
-__all__ = ["HEADINGS", "Trace", "read_csv", "trace_from_records"]
+__all__ = ["HEADINGS", "SAME_TIME_S", "Trace", "read_csv", "trace_from_records"]
 
-#: Headings recognised without a mapping, in lower case, each with what makes seconds, metres or degrees of its unit.
-HEADINGS: dict[str, dict[str, float]] = {
-    "id": dict.fromkeys(
-        ("id", "user", "user_id", "name", "node", "vehicle_id", "veh_id", "vehicle", "person_id", "person"), 1.0
-    ),
-    "time_s": {"time_s": 1.0, "time": 1.0, "t": 1.0, "timestamp": 1.0, "timestep_time": 1.0, "time_ms": 1e-3},
-    "x_m": {"x_m": 1.0, "x": 1.0, "vehicle_x": 1.0, "person_x": 1.0, "x_km": 1e3},
-    "y_m": {"y_m": 1.0, "y": 1.0, "vehicle_y": 1.0, "person_y": 1.0, "y_km": 1e3},
-    "latitude": dict.fromkeys(("latitude", "lat"), 1.0),
-    "longitude": dict.fromkeys(("longitude", "lon", "lng", "long"), 1.0),
-}
+#: Records that fall on a slot but for rounding, s: Unix times are kept to 2.4e-7 s.
+SAME_TIME_S = 1e-6
+#: A user who is not seen for this many times the usual interval has left: two lost records are filled in.
+GAP_INTERVALS = 3.0
+#: A user with fewer intervals has the usual one of the whole trace.
+OWN_INTERVALS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,15 +100,18 @@ class Trace:
             return self
         return replace(self, position=projection.to_metres(*self.position.T), degrees=False)
 
-    def at(self, time_s: FloatArray) -> tuple[FloatArray, BoolArray]:
+    def at(self, time_s: FloatArray, *, max_gap_s: float | None = None) -> tuple[FloatArray, BoolArray]:
         """Return where users are at some times.
 
-        Between two records a user goes straight and evenly from one to the other, however far apart they are; before
-        the first record and after the last one the user is absent (and held there).
+        Between two records a user goes straight and evenly from one to the other. Before the first record, after the
+        last one, and between two that are further apart than the longest gap, the user is absent (and held at the
+        record before, or at the first one).
 
         Parameters
         ----------
         time_s : ndarray, shape (T,)
+        max_gap_s : float, optional
+            The longest gap, s, infinity for none; `usual_gap_s` where not given.
 
         Returns
         -------
@@ -119,13 +119,32 @@ class Trace:
         present : ndarray of bool, shape (T, N)
         """
         position = np.empty((time_s.size, self.count, 2))
+        first, last = self.span_s()
+        present = (time_s[:, None] >= first - SAME_TIME_S) & (time_s[:, None] <= last + SAME_TIME_S)
         ends = self._ends()
+        longest = self.usual_gap_s() if max_gap_s is None else np.full(self.count, max_gap_s)
         for i in range(self.count):
             rows = slice(ends[i], ends[i + 1])
             for axis in range(2):
                 position[:, i, axis] = np.interp(time_s, self.time_s[rows], self.position[rows, axis])
-        first, last = self.span_s()
-        return position, (time_s[:, None] >= first) & (time_s[:, None] <= last)
+            time = self.time_s[rows]
+            for k in np.flatnonzero(np.diff(time) > longest[i] * (1.0 + 1e-9)).tolist():
+                away = (time_s > time[k] + SAME_TIME_S) & (time_s < time[k + 1] - SAME_TIME_S)
+                position[away, i] = self.position[ends[i] + k]
+                present[away, i] = False
+        return position, present
+
+    def usual_gap_s(self) -> FloatArray:
+        """Return the longest time between two records in which each user is taken to be there, shape (N,), s.
+
+        `GAP_INTERVALS` times the usual interval of the user, or of the whole trace where the user has few records.
+        """
+        ends = self._ends()
+        interval = np.diff(self.time_s)
+        within = np.diff(self.user) == 0
+        everyone = _usual(interval[within])
+        own = [interval[ends[i] : ends[i + 1] - 1] for i in range(self.count)]
+        return GAP_INTERVALS * np.array([_usual(part) if part.size >= OWN_INTERVALS else everyone for part in own])
 
     def _ends(self) -> IntArray:
         """Return where each user's records begin, and where the last one's end, shape (N + 1,)."""
@@ -141,7 +160,7 @@ def trace_from_records(
     degrees: bool = False,
     lines: Sequence[int] | None = None,
 ) -> Trace:
-    """Return a trace out of records in any order.
+    """Return a trace out of records in any order; one that is there again is left out.
 
     Parameters
     ----------
@@ -157,7 +176,7 @@ def trace_from_records(
     Raises
     ------
     InputError
-        If there is no record, a number is not finite or no degree, or a user is twice at one time.
+        If there is no record, a number is not finite or no degree, or a user is at two places at one time.
     """
     if not user:
         raise InputError("has no records", where=path)
@@ -180,121 +199,79 @@ def trace_from_records(
     index = np.array([numbers.setdefault(name, len(numbers)) for name in user], dtype=np.int64)
     order = np.lexsort((time, index))
     index, time = index[order], time[order]
-    twice = (np.diff(index) == 0) & (np.diff(time) == 0)
-    if twice.any():
-        row = int(order[int(twice.argmax()) + 1])
-        raise InputError(f"has {user[row]!r} a second time at {float(np.asarray(time_s)[row]):g} s", where=place(row))
     place_of = np.asarray(position, dtype=np.float64)[order]
+    twice = (np.diff(index) == 0) & (np.diff(time) == 0)
+    other = twice & (np.diff(place_of, axis=0) != 0).any(axis=1)
+    if other.any():
+        row = int(order[int(other.argmax()) + 1])
+        what = f"has {user[row]!r} a second time at {float(np.asarray(time_s)[row]):.12g} s, at another place"
+        raise InputError(what, where=place(row), mend="leave one of the records out")
+    # What says the same twice is kept once.
+    kept = np.concatenate([[True], ~twice])
+    index, time, place_of = index[kept], time[kept], place_of[kept]
     for array in (index, time, place_of):
         array.flags.writeable = False
     return Trace(path, tuple(numbers), index, time, place_of, degrees)
 
 
-def read_csv(path: str | Path, *, columns: Mapping[str, str] | None = None) -> Trace:
+def read_csv(path: str | Path, *, columns: Mapping[str, str] | None = None, degrees: bool | None = None) -> Trace:
     """Read a trace from a CSV file, ``.csv`` or ``.csv.gz``.
 
     Parameters
     ----------
     path : str or Path
     columns : mapping, optional
-        From ``id``, ``time_s``, and ``x_m`` and ``y_m`` or ``latitude`` and ``longitude``, to headings of the file
-        (which are then in seconds, metres and degrees); the others are found by `HEADINGS`, in any case.
+        From ``id``, ``time_s``, and ``x_m`` and ``y_m`` or ``latitude`` and ``longitude``, to headings of the file;
+        the others are found by `HEADINGS`, in any case. Units are those that headings end in, else seconds and metres.
+    degrees : bool, optional
+        Whether x and y are longitude and latitude in degrees; `instances.mobility.degrees.are_degrees` decides where
+        not given.
 
     Raises
     ------
     InputError
-        On a file that is missing, empty or damaged, a missing column, a cell that is not a number, or a record given
-        twice; with file, line and column.
+        On a file that is missing, empty or damaged, a missing column, a cell that is not a number or a time, or a user
+        at two places at one time; with file, line and column.
     """
     path = Path(path)
     columns = dict(columns or {})
     for key in columns:
         if key not in HEADINGS:
             raise InputError(f"unknown column {key!r}", where="columns", mend=f"one of {', '.join(HEADINGS)}")
-    heading, rows, lines = _rows(path)
-    found = {key: _column(path, heading, key, columns.get(key)) for key in HEADINGS}
-    metres = found["x_m"] is not None and found["y_m"] is not None
-    degrees = found["latitude"] is not None and found["longitude"] is not None
-    missing = [key for key in ("id", "time_s") if found[key] is None]
-    if missing or not (metres or degrees):
-        what = f"has no column for {missing[0]}" if missing else "has neither x and y nor latitude and longitude"
-        raise InputError(what, where=str(path), mend=f"name the columns; it has {', '.join(heading)}")
-    # A file with both is one in metres that also says where on earth it is.
-    pair = ("x_m", "y_m") if metres else ("latitude", "longitude")
-    time, first, second = (_numbers(path, rows, lines, heading, found[key]) for key in ("time_s", *pair))
-    at = found["id"]
-    assert at is not None  # noqa: S101 - looked for above
-    user = [row[at[0]].strip() for row in rows]
-    return trace_from_records(str(path), user, time, np.column_stack([first, second]), degrees=not metres, lines=lines)
+    table = read_table(path, columns)
+    flat, earth = table.groups("x_m", "y_m"), table.groups("longitude", "latitude")
+    if not flat and not earth:
+        raise table.missing("has neither x and y nor latitude and longitude")
+    if degrees is False and not flat:
+        raise InputError("has latitude and longitude, which are degrees", where="degrees", mend="leave it out")
+    # A file with both is one in metres that also says where on earth it is, unless x and y are degrees as well.
+    if not flat or (earth and degrees):
+        return _trace(table, earth, degrees=True)
+    if earth and degrees is None and unit_of(*table.records(flat)[:3]) != "metres":
+        return _trace(table, earth, degrees=True)
+    return _trace(table, flat, degrees=degrees)
 
 
-def _open(path: Path) -> TextIO:
-    if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+def _trace(table: TraceTable, groups: Sequence[UserColumns], *, degrees: bool | None) -> Trace:
+    """Return the trace of some columns; `degrees` as `read_csv` has it."""
+    user, time_s, position, lines = table.records(groups)
+    path = str(table.path)
+    if degrees is None:
+        said = any(column.unit is not None for group in groups for column in (group.x, group.y))
+        degrees = are_degrees(path, user, time_s, position, metres_said=said)
+    # Latitude comes first in a trace.
+    place = position[:, ::-1] if degrees else position
+    return trace_from_records(path, user, time_s, place, degrees=degrees, lines=lines)
 
 
-def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
-    """Return heading, rows and their line numbers; comments and blank lines are left out."""
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    line = 0
+def _usual(interval_s: FloatArray) -> float:
+    """Return the usual interval between records, s, infinity where there is none.
 
-    def content(file: TextIO) -> Iterator[str]:
-        nonlocal line
-        for line, text in enumerate(file, start=1):  # noqa: B007 - told in messages
-            if text.strip() and not text.lstrip().startswith("#"):
-                yield text
-
-    try:
-        with _open(path) as file:
-            texts = content(file)
-            first = next(texts, "")
-            delimiter = delimiter_of(first)
-            heading = [cell.strip() for cell in next(csv_module.reader([first], delimiter=delimiter), [])]
-            for row in csv_module.reader(texts, delimiter=delimiter, strict=True):
-                if len(row) != len(heading):
-                    what = f"has {len(row)} cells, the heading has {len(heading)}"
-                    raise InputError(what, where=f"{path}: line {line}")
-                rows.append(row if delimiter == "," else decimal_points(row))
-                lines.append(line)
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"is not UTF-8 text (byte {error.start})", where=str(path), mend="save it as CSV UTF-8"
-        ) from None
-    except csv_module.Error as error:
-        raise InputError(f"is not CSV: {error}", where=f"{path}: line {line}") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise InputError("is not a whole gzip file", where=str(path), mend="it may be cut off") from None
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
-    if not rows:
-        raise InputError("has no rows below its heading" if heading else "is empty", where=str(path))
-    return heading, rows, lines
-
-
-def _column(path: Path, heading: list[str], key: str, wanted: str | None) -> tuple[int, float] | None:
-    """Return the index of a column and the factor of its unit, None where it is not there and nobody named it."""
-    if wanted is not None:
-        if wanted not in heading:
-            raise InputError(f"has no column {wanted!r}", where=str(path), mend=f"it has {', '.join(heading)}")
-        return heading.index(wanted), 1.0
-    lower = [cell.lower() for cell in heading]
-    return next(((lower.index(name), unit) for name, unit in HEADINGS[key].items() if name in lower), None)
-
-
-def _numbers(
-    path: Path, rows: list[list[str]], lines: list[int], heading: list[str], column: tuple[int, float] | None
-) -> FloatArray:
-    assert column is not None  # noqa: S101 - callers have looked
-    index, unit = column
-    try:
-        return np.array([float(row[index]) for row in rows]) * unit
-    except ValueError:
-        for row, line in zip(rows, lines, strict=True):
-            try:
-                float(row[index])
-            except ValueError:
-                what = f"is not a number: {row[index][:40]!r}"
-                raise InputError(what, where=f"{path}: line {line}, column {heading[index]}") from None
-        raise
+    It is the median where records come at a beat. Where they come at any time, as at every turn of a way, the long
+    intervals are usual too.
+    """
+    if interval_s.size == 0:
+        return np.inf
+    median = float(np.median(interval_s))
+    steady = np.abs(interval_s - median) <= 0.5 * median
+    return median if steady.mean() >= 0.5 else float(np.quantile(interval_s, 0.9))
