@@ -49,7 +49,7 @@ def are_degrees(
     if unit == "metres":
         return False
     (west, south), (east, north) = position.min(axis=0), position.max(axis=0)
-    span = f"x {west:g} to {east:g}, y {south:g} to {north:g}"
+    span = f"x {west:.9g} to {east:.9g}, y {south:.9g} to {north:.9g}"
     if unit == "either" or metres_said:
         what = "metres by their headings and degrees by their size" if metres_said else "metres or degrees"
         raise InputError(f"x and y may be {what}: {span}", where=path, mend="degrees=true or degrees=false says which")

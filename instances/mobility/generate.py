@@ -388,7 +388,9 @@ def _placed(
         return trace
     if origin is not None:
         if not trace.degrees:
-            raise InputError("the trace is in metres", where="origin", mend="keep, or nothing for its middle; or degrees=true")
+            raise InputError(
+                "the trace is in metres", where="origin", mend="keep, or nothing for its middle; or degrees=true"
+            )
         return trace.projected(_projection(origin))
     if trace.degrees and preset == "melbourne":
         return trace.projected(read_points(data_directory(options.get("data")) / STATIONS_FILE).south_west())
