@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+    from dtopt.io.solutions import SolutionInfo
     from dtopt.problem import Problem
     from dtopt.result import Result
 
@@ -33,6 +34,7 @@ __all__ = [
     "profit_line",
     "profits",
     "progress",
+    "read_solution",
     "settings",
     "visible",
     "wide_console",
@@ -164,6 +166,16 @@ def certificate(problem: Problem, result: Result) -> tuple[float | None, float]:
 def file_name(stem: str, problem: Problem) -> str:
     """Return a name for a file of an instance or its solution: JSON for people, npz where it would be too long."""
     return f"{stem}.{'npz' if problem.n_users > JSON_USERS else 'json'}"
+
+
+def read_solution(path: Path, problem: Problem) -> SolutionInfo:
+    """Return what is in a solution file; one that does not say which instance it solves gets a line on stderr."""
+    from dtopt.io import NO_HASH, read_solution_info
+
+    info = read_solution_info(path, problem)
+    if info.instance_hash is None:
+        print(f"dtopt: warning: {visible(str(path))}: {NO_HASH}", file=sys.stderr)  # noqa: T201
+    return info
 
 
 def visible(text: str) -> str:

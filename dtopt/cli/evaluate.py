@@ -20,16 +20,17 @@ def evaluate(
 ) -> None:
     """Judge a solution: every term of its cost and every violated constraint.
 
+    A file that does not say which instance it solves is judged with a warning; {"association": [0, 2, 0]} is enough.
     Exit code: 0 feasible, 2 wrong input, 3 infeasible.
     """
     import math
     from dataclasses import asdict
 
     from dtopt.cli import NO_SOLUTION
-    from dtopt.cli.common import load, percent, print_json, profit_line, profits, visible
+    from dtopt.cli.common import load, percent, print_json, profit_line, profits, read_solution, visible
     from dtopt.errors import InputError
     from dtopt.evaluation import evaluate as judge
-    from dtopt.io import read, read_solution, read_solution_info
+    from dtopt.io import read, read_solution_info
     from dtopt.result import relative_gap
     from reports.compare import affordable_bound
 
@@ -39,9 +40,10 @@ def evaluate(
         wanted = read_solution_info(solution).instance_hash
         found = [problem for problem in problems if problem.content_hash == wanted]
         if not found:
-            raise InputError(f"solves none of the {len(problems)} problems of {instance}", where=str(solution))
+            what = "names no instance" if wanted is None else "solves none"
+            raise InputError(f"{what} of the {len(problems)} problems of {instance}", where=str(solution))
         problem = found[0]
-    verdict = judge(problem, read_solution(solution, problem))
+    verdict = judge(problem, read_solution(solution, problem).solution)
     bound = affordable_bound(problem)
     gap = relative_gap(verdict.objective, bound) if verdict.feasible else math.inf
     profit = profits(file_format, verdict.objective if math.isfinite(verdict.objective) else None, bound)

@@ -148,13 +148,13 @@ def _begin_from(path: Path, problems: list[Problem], options: dict[str, dict[str
     """Give all solvers a solution file to begin from."""
     import inspect
 
+    from dtopt.cli.common import read_solution
     from dtopt.errors import InputError
-    from dtopt.io import read_solution
     from dtopt.registry import load_solver
 
     if len(problems) > 1:
         raise InputError("goes with one instance", where="--start")
-    solution = read_solution(path, problems[0])
+    solution = read_solution(path, problems[0]).solution
     for name, found in options.items():
         if "start" not in inspect.signature(load_solver(name)).parameters:
             raise InputError(f"solver {name!r} does not begin from a solution", where="--start")

@@ -134,9 +134,8 @@ def update(
 
     A value counts only with a solution that the evaluator confirms; a bound only where it is computed here and now.
     """
-    from dtopt.cli.common import writable
+    from dtopt.cli.common import read_solution, writable
     from dtopt.errors import InputError
-    from dtopt.io import read_solution_info
     from instances.suites import load_suite, upkeep, write_suite
     from instances.suites.recipes import checked
     from instances.suites.suite import suite_file
@@ -151,7 +150,7 @@ def update(
     lines = []
     changed = entry
     if solution is not None:
-        info = read_solution_info(solution, problem)
+        info = read_solution(solution, problem)
         changed, line = upkeep.accept_solution(changed, problem, info.solution, by or _finder(info.result))
         lines.append(line)
     if prove is not None:

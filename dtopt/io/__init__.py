@@ -5,6 +5,7 @@ The format follows the file's suffix. Every fault of a file is one `InputError` 
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from dtopt.result import Result
     from dtopt.solution import Solution
 
-__all__ = ["SUFFIXES", "read", "read_solution", "read_solution_info", "write", "write_solution"]
+__all__ = ["NO_HASH", "SUFFIXES", "read", "read_solution", "read_solution_info", "write", "write_solution"]
 
 #: Suffixes of instance and solution files.
 SUFFIXES = (".json", ".npz")
+#: What a solution file without a hash leaves open.
+NO_HASH = "does not say which instance it solves (no instance.hash): only its sizes are checked against this instance"
 
 
 #: Other kinds of files by suffix, and what reads them.
@@ -81,16 +84,25 @@ def write(problem: Problem, path: str | PathLike[str]) -> None:
 def read_solution(path: str | PathLike[str], problem: Problem | None = None) -> Solution:
     """Read a solution; with a problem given, check that it is a solution of that problem.
 
+    A file without the hash of its instance, from another program, fits every instance of its size: with a problem given
+    it is read with a `UserWarning`.
+
     Raises
     ------
     InputError
         If the file is not a valid solution, or belongs to another instance.
     """
-    return read_solution_info(path, problem).solution
+    info = read_solution_info(path, problem)
+    if problem is not None and info.instance_hash is None:
+        warnings.warn(f"{path}: {NO_HASH}", stacklevel=2)
+    return info.solution
 
 
 def read_solution_info(path: str | PathLike[str], problem: Problem | None = None) -> SolutionInfo:
-    """Read a solution with what the file tells of the run that found it; see `read_solution`."""
+    """Read a solution with what the file says of the run that found it; see `read_solution`.
+
+    There is no warning about a file without the hash of its instance; its `instance_hash` is None.
+    """
     from dtopt.io import solutions
 
     path = Path(path)

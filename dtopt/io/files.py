@@ -98,8 +98,8 @@ def _json_mend(error: json.JSONDecodeError, text: str) -> str | None:
     return "JSON has no comments" if after.startswith(("//", "#", "/*")) else None
 
 
-def load_npz(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-    """Return the header and the arrays of an npz archive.
+def load_npz(path: Path, *, bare: bool = False) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """Return the header and the arrays of an npz archive; with `bare` the header may be absent, and is empty then.
 
     Raises
     ------
@@ -124,6 +124,8 @@ def load_npz(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     except (ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"is not a whole npz archive: {_first_line(error)}", mend="it may be cut off") from None
     header = arrays.pop(HEADER, None)
+    if bare and header is None:
+        return {}, arrays
     if header is None or header.dtype.kind != "U" or header.ndim:
         raise InputError("is missing or not a text", where=HEADER)
     return parse_json(str(header)), arrays

@@ -50,7 +50,7 @@ class Model(schema.Strict):
     fading: str
     rician_k_db: schema.Number
     shadowing: bool
-    seed: int
+    seed: schema.Whole
 
 
 class RadioSettings(schema.Strict):
@@ -58,7 +58,7 @@ class RadioSettings(schema.Strict):
 
     kind: Literal["model", "recorded"]
     models: list[Model] | None = None
-    candidates: int | None = None
+    candidates: schema.Whole | None = None
     fading_coherence_s: schema.Number | None = None
     shadowing_distance_m: schema.Number | None = None
     sight_distance_m: schema.Number | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from dtopt.errors import InputError
 
@@ -33,6 +33,15 @@ Numbers = list[Number]
 Matrix = list[Numbers]
 
 
+def _whole(value: object) -> object:
+    """Return a float without a fraction, as many programs write whole numbers, as an int; all else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: A whole number: 2 or 2.0, not 2.5, "2" or true.
+Whole = Annotated[int, BeforeValidator(_whole)]
+
+
 class Strict(BaseModel):
     """No unknown fields, no strings for numbers, no NaN."""
 
@@ -56,7 +65,7 @@ class Backhaul(Strict):
     """φ of (5), and how often (10) counts the wired latency."""
 
     s_per_bit_m: Number = 0.0
-    wired_passes: int = 1
+    wired_passes: Whole = 1
 
 
 class Sync(Strict):
@@ -109,7 +118,7 @@ class Station(Strict):
     x_m: Number | None = None
     y_m: Number | None = None
     cpu_hz: Number
-    capacity: int | None = None
+    capacity: Whole | None = None
 
 
 class ChannelSettings(Strict):
@@ -121,14 +130,14 @@ class ChannelSettings(Strict):
     fading: str | None = None
     rician_k_db: Number | None = None
     shadowing: bool | None = None
-    seed: int | None = None
+    seed: Whole | None = None
 
 
 class Channel(ChannelSettings):
     """A channel: a matrix of gains, candidates with gains, or a propagation model."""
 
     gain: Matrix | None = None
-    station: list[list[int]] | None = None
+    station: list[list[Whole]] | None = None
 
 
 class Settings(Strict):
@@ -148,7 +157,7 @@ class Settings(Strict):
     channel: ChannelSettings | None = None
     # Placement.
     objective: str | None = None
-    max_servers: int | None = None
+    max_servers: Whole | None = None
     weights: Weights | None = None
     sync: Sync | None = None
     # Migration.
@@ -176,31 +185,31 @@ class MigrationDocument(Document):
     """A P2 instance as JSON."""
 
     kind: Literal["migration"]
-    previous: list[int | None]
-    servers: list[int] | None = None
+    previous: list[Whole | None]
+    servers: list[Whole] | None = None
 
 
 class InstanceRef(Strict):
-    """Which instance a solution belongs to."""
+    """Which instance a solution belongs to, as far as the file says so."""
 
     name: str = ""
-    hash: str
+    hash: str | None = None
 
 
 class SolutionSettings(Strict):
-    """All of a solution but its lists."""
+    """All of a solution but its lists; files of other programs need none of it."""
 
-    format: Literal["dtopt-solution"]
-    version: Literal[1]
-    instance: InstanceRef
+    format: Literal["dtopt-solution"] = "dtopt-solution"
+    version: Literal[1] = 1
+    instance: InstanceRef | None = None
     result: dict[str, Any] | None = None
 
 
 class SolutionDocument(SolutionSettings):
     """A solution as JSON; null in the association stands for no server."""
 
-    association: list[int | None]
-    open_servers: list[int]
+    association: list[Whole | None]
+    open_servers: list[Whole] | None = None
     cpu_share_hz: Numbers | None = None
 
 
@@ -214,7 +223,7 @@ def instance_schema() -> dict[str, Any]:
 
 
 def check(model: type[Model], document: dict[str, Any], format_name: str) -> Model:
-    """Return the document as a model.
+    """Return the document as a model; `format` and `version` may be absent where the model has defaults for them.
 
     Raises
     ------
@@ -223,7 +232,9 @@ def check(model: type[Model], document: dict[str, Any], format_name: str) -> Mod
     """
     for field, expected in (("format", format_name), ("version", VERSION)):
         if field not in document:
-            raise InputError("is missing", where=field, mend=f"should be {expected!r}")
+            if model.model_fields[field].is_required():
+                raise InputError("is missing", where=field, mend=f"should be {expected!r}")
+            continue
         if document[field] != expected or isinstance(document[field], bool):
             given = _KINDS.get(document[field]) if isinstance(document[field], str) else None
             needed = f"this version reads {expected!r}"

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SolutionInfo", "read_info", "write_info"]
 
-_ARRAYS = {"association": "i", "open_servers": "i", "cpu_share_hz": "f"}
+#: The arrays of an npz file and the kinds of number they may be made of; floats must be whole where "i" is meant.
+_ARRAYS = {"association": "if", "open_servers": "if", "cpu_share_hz": "f"}
 #: What of a result goes into the file beside the solution itself.
 _RESULT_FIELDS = ("solver", "seed", "status", "objective", "bound", "gap", "wall_s", "cpu_s", "iterations", "versions")
 
@@ -35,33 +36,38 @@ class SolutionInfo:
     Parameters
     ----------
     solution : Solution
-    instance_name, instance_hash : str
-        What it solves.
+    instance_name : str
+        What it solves; empty where the file does not say.
+    instance_hash : str or None
+        The content hash of the instance; None where the file does not say which instance it solves.
     result : mapping
-        What the file tells of the run that found it; empty where it tells nothing.
+        What the file says of the run that found it; empty where it says nothing.
     """
 
     solution: Solution
     instance_name: str
-    instance_hash: str
+    instance_hash: str | None
     result: Mapping[str, Any]
 
 
 def read_info(path: Path, problem: Problem | None, *, binary: bool) -> SolutionInfo:
-    """Return the solution in a file, checked against its problem where that is given."""
+    """Return the solution in a file, checked against its problem where that is given.
+
+    A file without the instance's hash is read: its sizes and station numbers are checked, whether it is a solution of
+    this instance cannot be. A wrong hash is an error.
+    """
     settings: schema.SolutionSettings
     arrays: dict[str, npt.NDArray[Any]]
     if binary:
-        header, arrays = load_npz(path)
+        header, arrays = load_npz(path, bare=True)
         settings = schema.check(schema.SolutionSettings, header, schema.SOLUTION_FORMAT)
         for name, array in arrays.items():
             if name not in _ARRAYS:
                 raise InputError("is not a known array", where=name)
-            if array.dtype.kind != _ARRAYS[name]:
+            if array.dtype.kind not in _ARRAYS[name]:
                 raise InputError(f"has type {array.dtype}", where=name)
-        for name in ("association", "open_servers"):
-            if name not in arrays:
-                raise InputError("is missing", where=name)
+        if "association" not in arrays:
+            raise InputError("is missing", where="association")
     else:
         document = schema.check(schema.SolutionDocument, load_json(path), schema.SOLUTION_FORMAT)
         settings = document
@@ -71,25 +77,27 @@ def read_info(path: Path, problem: Problem | None, *, binary: bool) -> SolutionI
         try:
             arrays = {
                 "association": np.array([-1 if k is None else k for k in document.association], dtype=np.int64),
-                "open_servers": np.array(document.open_servers, dtype=np.int64),
             }
+            if document.open_servers is not None:
+                arrays["open_servers"] = np.array(document.open_servers, dtype=np.int64)
         except OverflowError:
             raise InputError("holds a number that is no station", where="association or open_servers") from None
         if document.cpu_share_hz is not None:
             arrays["cpu_share_hz"] = np.array(document.cpu_share_hz)
-    if problem is not None and settings.instance.hash != problem.content_hash:
-        ours, theirs = problem.content_hash[:12], " ".join(settings.instance.hash[:12].split())
+    instance = settings.instance or schema.InstanceRef()
+    if problem is not None and instance.hash is not None and instance.hash != problem.content_hash:
+        ours, theirs = problem.content_hash[:12], " ".join(instance.hash[:12].split())
         raise InputError(
             f"is {theirs}..., the instance has {ours}...",
             where="instance.hash",
             mend="the solution is of another instance, or the instance was changed",
         )
-    solution = Solution(arrays["association"], arrays["open_servers"])
+    solution = Solution(arrays["association"], arrays.get("open_servers"))  # type: ignore[arg-type] # those in use where not given
     if problem is not None:
         solution.check(problem)
     if "cpu_share_hz" in arrays:
         solution = replace(solution, cpu_share_hz=arrays["cpu_share_hz"])
-    return SolutionInfo(solution, settings.instance.name, settings.instance.hash, settings.result or {})
+    return SolutionInfo(solution, instance.name, instance.hash, settings.result or {})
 
 
 def write_info(found: Result | Solution, path: Path, problem: Problem, *, binary: bool) -> None:

@@ -75,6 +75,33 @@ def test_solve_writes_solutions_that_evaluate_accepts(dtopt, instance, tmp_path)
     assert sorted(p.name for p in several.iterdir()) == ["tiny.greedy.json", "tiny.nearest.json"]
 
 
+def test_a_solution_that_names_no_instance_is_judged_with_a_warning(dtopt, instance, tmp_path):
+    association = solve(read(instance), "greedy").solution.association.tolist()
+    path = tmp_path / "from elsewhere.json"
+    path.write_text(json.dumps({"association": association}))
+    code, out, err = dtopt("evaluate", instance, path)
+    assert (code, out.startswith("feasible")) == (0, True)
+    assert err.count("\n") == 1
+    assert err.startswith(f"dtopt: warning: {path}: does not say which instance it solves")
+    code, out, err = dtopt("evaluate", instance, path, "--json")
+    assert json.loads(out)["feasible"]
+    assert "warning" in err
+    # An infeasible one is judged too.
+    path.write_text(json.dumps({"association": [None] * len(association)}))
+    code, _, err = dtopt("evaluate", instance, path)
+    assert (code, err.count("\n")) == (3, 1)
+    # A solver that begins from it says the same.
+    path.write_text(json.dumps({"association": association}))
+    code, _, err = dtopt("solve", instance, "-s", "nearest", "--start", path)
+    assert code == 2
+    assert "does not say which instance it solves" in err
+    # A wrong hash is an error.
+    path.write_text(json.dumps({"association": association, "instance": {"hash": "0" * 64}}))
+    code, out, err = dtopt("evaluate", instance, path)
+    assert out == ""
+    assert_one_line(code, err, str(path), "instance.hash: is 000000000000...", "another instance")
+
+
 def test_evaluate_names_every_violation(dtopt, instance, tmp_path):
     problem = read(instance)
     bad = replace(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dtopt.arrays import UNLIMITED
 from dtopt.channel import CandidateGains, ModelledChannel
 from dtopt.errors import InputError
 from dtopt.evaluation import evaluate
@@ -110,6 +112,116 @@ def test_solutions_round_trip_and_keep_the_run(tmp_path, suffix):
     assert read_solution_info(path).result == {}
 
 
+def test_a_solution_from_another_program_needs_only_its_association(tmp_path):
+    problem = good_problem()
+    expected = solve(problem, "greedy").solution
+    association = expected.association.tolist()
+    whole = {"format": "dtopt-solution", "version": 1, "association": association, "open_servers": [0, 1, 2]}
+    for document in (
+        {"association": association},
+        {"version": 1, "association": association, "open_servers": None},
+        {**whole, "instance": None},
+        {**whole, "instance": {}},
+        {**whole, "instance": {"name": "mine", "hash": None}, "cpu_share_hz": None},
+        {"association": [float(k) for k in association], "open_servers": [0.0, 1.0, 2.0]},
+    ):
+        path = tmp_path / "s.json"
+        path.write_text(json.dumps(document))
+        info = read_solution_info(path, problem)
+        assert info.instance_hash is None
+        with pytest.warns(UserWarning, match="does not say which instance it solves"):
+            solution = read_solution(path, problem)
+        assert solution.association.tolist() == association
+        opened = document.get("open_servers")
+        assert solution.open_servers.tolist() == (sorted(set(association)) if opened is None else [0, 1, 2])
+        # Without an instance there is nothing to warn about.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            read_solution(path)
+    for arrays in ({"association": expected.association}, {"association": expected.association.astype(float)}):
+        np.savez(tmp_path / "s.npz", **arrays)
+        with pytest.warns(UserWarning, match="does not say which instance"):
+            assert read_solution(tmp_path / "s.npz", problem).association.tolist() == association
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({}, "association: is missing"),
+        ({"association": [0, 0, 0]}, "association: has shape 3, expected 4"),
+        ({"association": [0, 0, 0, 3]}, r"association[3]: must be <= 2"),
+        ({"association": [0, 0, 0, 0], "open_servers": [4]}, r"open_servers[0]: must be <= 2"),
+        ({"association": [0, 0, 0, 0], "format": "mine"}, "format: is 'mine'"),
+        ({"association": [0, 0, 0, 0], "version": 2}, "version: is 2"),
+        ({"association": [0, 0, 0, 0], "cost": 3}, "cost: is not a known field"),
+        ({"association": [0, 0, 0, 0], "instance": {"hash": "0" * 64}}, "instance.hash: is 000000000000..."),
+    ],
+)
+def test_a_solution_without_a_hash_is_checked_all_the_same(tmp_path, document, words):
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError) as caught:
+        read_solution(path, good_problem())
+    assert words in str(caught.value)
+
+
+def with_whole_numbers_as_floats(value):
+    if isinstance(value, dict):
+        return {key: with_whole_numbers_as_floats(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [with_whole_numbers_as_floats(part) for part in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+@pytest.mark.parametrize("name", ["placement", "migration", "fixed", "candidates", "model", "solution"])
+def test_whole_numbers_may_be_written_as_floats(tmp_path, name):
+    if name in ("candidates", "model"):
+        problem = with_extras(with_channel(tiny_problem(6, users=4, stations=3, capacities=True), name), 1)
+        write(problem, tmp_path / "p.json")
+        content = (tmp_path / "p.json").read_bytes()
+    else:
+        content = good_files()[f"{name}.json"][0]
+        problem = None
+    path = tmp_path / "f.json"
+    path.write_bytes(content)
+    floats = tmp_path / "floats.json"
+    document = json.loads(content)
+    version = document["version"]
+    floats.write_text(json.dumps(with_whole_numbers_as_floats(document) | {"version": version}))
+    if name == "solution":
+        assert (read_solution(floats).association == read_solution(path).association).all()
+        return
+    assert read(floats).content_hash == read(path).content_hash
+    if name == "candidates":
+        document["channel"]["station"][1][0] = 0.5
+        floats.write_text(json.dumps(document))
+        with pytest.raises(InputError, match=r"channel.station\[1\]\[0\]: should be a valid integer, got 0.5"):
+            read(floats)
+
+
+def test_no_limit_and_zero_are_told_apart(tmp_path):
+    document = json.loads(good_files()["placement.json"][0])
+    path = tmp_path / "p.json"
+
+    def stations(*capacities):
+        for station, capacity in zip(document["stations"], capacities, strict=True):
+            station.pop("capacity", None)
+            if capacity != "absent":
+                station["capacity"] = capacity
+        path.write_text(json.dumps(document))
+        return read(path).network.stations.capacity.tolist()
+
+    assert stations(None, "absent", 0) == [UNLIMITED, UNLIMITED, 0]
+    assert stations(2.0, 0.0, 3) == [2, 0, 3]
+    document["users"][0]["deadline_s"] = None
+    document["users"][1].pop("deadline_s")
+    document["users"][2].update(deadline_s=2, update_bits=0)
+    path.write_text(json.dumps(document))
+    users = read(path).network.users
+    assert users.deadline_s[:3].tolist() == [np.inf, np.inf, 2.0]
+    assert users.update_bits[2] == 0.0
+
+
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=[m.name for m in MUTATIONS])
 def test_malformed_files_give_one_line_that_names_the_field(tmp_path, mutation):
     path = tmp_path / f"file{mutation.suffix}"
@@ -173,6 +285,7 @@ def nodes(document, path=()):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*does not say which instance")
 @settings(deadline=None, max_examples=400)
 @given(data=st.data())
 def test_exchanged_values_never_give_a_traceback(tmp_path_factory, data):
