@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from dtopt.errors import InputError
 from dtopt.io.files import write_text
+from dtopt.io.names import file_stems
 from dtopt.simulation import make_policy, simulate
 
 if TYPE_CHECKING:
@@ -198,7 +198,8 @@ def study(
     done: dict[tuple[str, int], Trajectory] = {}
     interrupted = False
     for number, scenario in enumerate(scenarios):
-        for contender in contenders:
+        stems = file_stems([f"{number}.{scenario.name}.{contender.label}" for contender in contenders])
+        for contender, stem in zip(contenders, stems, strict=True):
 
             def told(outcome: SlotOutcome, contender: Contender = contender, number: int = number) -> None:
                 if on_slot:
@@ -209,7 +210,7 @@ def study(
                     scenario,
                     contender.name,
                     seed=seed + number,
-                    journal=None if folder is None else folder / _file_name(scenario, number, contender),
+                    journal=None if folder is None else folder / f"{stem}.jsonl",
                     resume=resume,
                     on_slot=told,
                     label=contender.label,
@@ -226,11 +227,6 @@ def study(
             break
     known = tuple(bounds) if bounds is not None else (None,) * len(scenarios)
     return Study(tuple(scenarios), tuple(contenders), done, known, interrupted)
-
-
-def _file_name(scenario: Scenario, number: int, contender: Contender) -> str:
-    name = re.sub(r"[^\w.()=-]+", "_", f"{number}.{scenario.name}.{contender.label}").lstrip(".")
-    return f"{name[:200]}.jsonl"
 
 
 def clairvoyant_bounds(

@@ -87,6 +87,7 @@ def _config(
 ) -> tuple[BenchConfig, str]:
     """Return what is asked for, and a name for it."""
     from dtopt.errors import InputError
+    from dtopt.io.names import file_stem
     from reports.bench.config import check_config, read_document
 
     files = [text for text in what if text.lower().endswith(".toml")]
@@ -97,7 +98,8 @@ def _config(
     else:
         suites = [text for text in what if _is_suite(text)]
         document = {"suites": suites, "instances": [text for text in what if text not in suites]}
-        place, name = "bench", "-".join(Path(text.partition("/")[0]).stem for text in dict.fromkeys(suites)) or "bench"
+        names = dict.fromkeys(Path(text.partition("/")[0]).stem for text in suites)
+        place, name = "bench", file_stem("-".join(names) or "bench")
     if solvers:
         document["solvers"] = [entry for name in solvers for entry in _entries(name, document.get("solvers"))]
     if limits:

@@ -164,7 +164,10 @@ def certificate(problem: Problem, result: Result) -> tuple[float | None, float]:
 
 
 def file_name(stem: str, problem: Problem) -> str:
-    """Return a name for a file of an instance or its solution: JSON for people, npz where it would be too long."""
+    """Return a name for a file of an instance or its solution: JSON for people, npz where it would be too long.
+
+    The stem is one of `dtopt.io.names`.
+    """
     return f"{stem}.{'npz' if problem.n_users > JSON_USERS else 'json'}"
 
 

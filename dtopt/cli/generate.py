@@ -36,6 +36,7 @@ def generate(
     from dtopt.generators import generate as make
     from dtopt.generators import load_preset
     from dtopt.io import write
+    from dtopt.io.names import file_stem
 
     if show_list:
         _show_presets()
@@ -57,7 +58,7 @@ def generate(
         folder.mkdir(parents=True, exist_ok=True)
     for s in seeds:
         problem = make(preset, seed=s, **options)
-        path = output if output is not None and count is None else folder / file_name(problem.name, problem)
+        path = output if output is not None and count is None else folder / file_name(file_stem(problem.name), problem)
         writable(path)
         write(problem, path)
         typer.echo(f"{path}: {problem.n_users} users, {problem.n_stations} stations")

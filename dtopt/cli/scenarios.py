@@ -45,6 +45,7 @@ def scenario(
     from dtopt.cli.common import writable
     from dtopt.errors import InputError
     from dtopt.generators import generate_scenario
+    from dtopt.io.names import file_stem
     from dtopt.io.scenarios import SUFFIX, write_scenario
 
     named = {
@@ -65,7 +66,7 @@ def scenario(
         folder.mkdir(parents=True, exist_ok=True)
     for s in range(seed, seed + (count or 1)):
         made = generate_scenario(preset, seed=s, slots=slots, **options)
-        path = output if output is not None and count is None else folder / f"{made.name}{SUFFIX}"
+        path = output if output is not None and count is None else folder / f"{file_stem(made.name)}{SUFFIX}"
         writable(path)
         write_scenario(made, path)
         typer.echo(f"{path}: {made.n_users} users, {made.n_stations} stations, {made.n_slots} slots")

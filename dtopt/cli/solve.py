@@ -61,6 +61,7 @@ def solve(
     """
     from dtopt.cli import INTERRUPTED, NO_SOLUTION
     from dtopt.cli.common import certificate, describe, load, print_json, profit_line, profits, progress
+    from dtopt.io.names import file_stems
     from dtopt.registry import DEFAULT_SOLVER
     from dtopt.result import Status
     from dtopt.stop import GapReached
@@ -72,7 +73,9 @@ def solve(
     problems = label([p for name in files for p in load(name, seed=seed, data=data, file_format=file_format)])
     if start is not None:
         _begin_from(start, list(problems.values()), options)
-    runs = [(text, problem, name) for text, problem in problems.items() for name in names]
+    pairs = [(text, problem, name) for text, problem in problems.items() for name in names]
+    stems = file_stems([f"{text}.{name}" for text, _, name in pairs])
+    runs = [(*pair, stem) for pair, stem in zip(pairs, stems, strict=True)]
     if output is not None:
         _check_output(output, several=len(runs) > 1)
     if geojson is not None:
@@ -81,7 +84,7 @@ def solve(
     code = 0
     with progress() as bar:
         task = bar.add_task("solving", total=len(runs))
-        for text, problem, name in runs:
+        for text, problem, name, stem in runs:
             bar.update(task, description=f"{text} · {name}")
             stop = None if gap is None else GapReached(gap)
             limits: dict[str, Any] = {"time_limit": time_limit, "memory_limit": memory_limit}
@@ -95,9 +98,9 @@ def solve(
             # disk is full.
             try:
                 if output is not None and result.solution is not None:
-                    _save(result, problem, output, text if len(runs) > 1 else None)
+                    _save(result, problem, output, stem if len(runs) > 1 else None)
                 if geojson is not None and result.solution is not None:
-                    result.to_geojson(_place(result, problem, geojson, text, ".geojson") if len(runs) > 1 else geojson)
+                    result.to_geojson(_in(geojson, f"{stem}.geojson") if len(runs) > 1 else geojson)
             finally:
                 if not as_json:
                     bar.console.file.flush()
@@ -172,23 +175,18 @@ def _check_output(output: Path, *, several: bool) -> None:
         raise InputError(f"unknown kind of file {output.suffix!r}", where=str(output), mend=mend)
 
 
-def _save(result: Result, problem: Problem, output: Path, label: str | None) -> None:
-    """Write one solution; with a label `output` is a folder."""
+def _save(result: Result, problem: Problem, output: Path, stem: str | None) -> None:
+    """Write one solution; with a stem `output` is a folder."""
+    from dtopt.cli.common import file_name
     from dtopt.io import write_solution
 
-    write_solution(result, output if label is None else _place(result, problem, output, label), problem)
+    write_solution(result, output if stem is None else _in(output, file_name(stem, problem)), problem)
 
 
-def _place(result: Result, problem: Problem, folder: Path, label: str, suffix: str | None = None) -> Path:
-    """Return the path of one of several runs in a folder, which is made."""
-    import re
-
-    from dtopt.cli.common import file_name
-
+def _in(folder: Path, name: str) -> Path:
+    """Return the path of a file in a folder, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
-    # A name from a file must not lead out of the folder.
-    name = re.sub(r"[^\w.()-]+", "_", f"{label}.{result.solver}").lstrip(".")
-    return folder / (file_name(name, problem) if suffix is None else name + suffix)
+    return folder / name
 
 
 def _check_geojson(path: Path, problems: list[Problem], *, several: bool) -> None:

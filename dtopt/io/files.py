@@ -180,7 +180,8 @@ def _compact(value: object) -> str:
 def _atomically(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     """Write beside the file and rename, so that no reader ever sees half a file."""
     # Not by the process's number: jobs in containers, which share a folder, often have the same.
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    # Only the start of the file's name, so that a name of the greatest length can be written.
+    beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.tmp")
     try:
         with beside.open("wb") as stream:
             fill(stream)

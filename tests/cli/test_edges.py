@@ -15,7 +15,7 @@ import pytest
 
 from dtopt import registry
 from dtopt.cli import main
-from dtopt.io import read, read_solution, write
+from dtopt.io import read, read_solution, read_solution_info, write
 from dtopt.registry import solve
 from dtopt.run import Run
 from dtopt.testing.tiny import tiny_problem
@@ -146,6 +146,52 @@ def test_names_from_files_reach_neither_terminal_nor_path(dtopt, tmp_path):
         assert "[/bold]x" in out
     assert len(list(solutions.iterdir())) == 2
     assert {p.parent for p in solutions.rglob("*.json")} == {solutions}
+
+
+LONG = "x" * 300
+STRANGE = [
+    LONG,
+    "y" * 300,
+    "a/b",
+    "a b",
+    "A B",
+    "../up",
+    "nul",
+    "line\nend\0",
+    "\N{ROCKET}\N{ROCKET}",
+    "\ud800",
+    "-rf",
+    "",
+]
+
+
+def test_every_name_gives_a_file_and_stops_no_later_one(dtopt, tmp_path):
+    files = []
+    for number, name in enumerate(STRANGE):
+        files.append(tmp_path / f"{number}.json")
+        # As JSON, since a name may hold what is no text in UTF-8.
+        write(tiny_problem(number, users=4, stations=3), files[-1])
+        document = json.loads(files[-1].read_text())
+        files[-1].write_text(json.dumps(document | {"name": name}))
+    folder, maps = tmp_path / "out", tmp_path / "maps"
+    code, _, err = dtopt("solve", *files, "-s", "nearest", "-s", "greedy", "-o", folder, "--geojson", maps)
+    assert (code, err) == (0, "")
+    for place in (folder, maps):
+        names = [path.name for path in place.iterdir()]
+        assert len(names) == len({name.lower() for name in names}) == 2 * len(STRANGE)
+        assert max(len(name.encode()) for name in names) < 143
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["maps", "out"]
+    kept = [read_solution_info(path).instance_hash for path in folder.iterdir()]
+    assert sorted(kept) == sorted(2 * [read(path).content_hash for path in files])
+
+
+def test_a_file_of_the_longest_name_is_written(dtopt, instance, tmp_path):
+    longest = tmp_path / ("s" * 250 + ".json")
+    assert dtopt("solve", instance, "-s", "nearest", "-o", longest)[0] == 0
+    assert read_solution(longest, read(instance)).association.size == 4
+    code, out, err = dtopt("solve", instance, "-s", "nearest", "-o", tmp_path / ("s" * 300 + ".json"))
+    assert (code, out) == (2, "")
+    assert "File name too long" in err
 
 
 def test_instances_of_one_name_do_not_overwrite_each_other(dtopt, instance, tmp_path):

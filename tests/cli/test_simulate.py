@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from dtopt.generators import generate_scenario
-from dtopt.io.scenarios import read_scenario
+from dtopt.io.scenarios import read_scenario, write_scenario
 
 SMALL = ("--users", 12, "--stations", 4, "--slots", 5)
 
@@ -68,6 +69,23 @@ def test_policies_are_run_side_by_side_and_resumed(dtopt, tmp_path):
 
     times = {i for i, name in enumerate(whole.splitlines()[0].split(",")) if name.startswith("decision")}
     assert without_times(again) == without_times(whole)
+
+
+def test_journals_of_scenarios_with_strange_names_are_told_apart(dtopt, tmp_path):
+    scenario = generate_scenario("paper", seed=1, slots=2, users=5, stations=3)
+    paths = []
+    for number, name in enumerate(("x" * 300, "a/b\n\0", "")):
+        paths.append(tmp_path / f"{number}.npz")
+        write_scenario(replace(scenario, name=name), paths[-1])
+    out = tmp_path / "out"
+    arguments = ("simulate", *paths, "-p", "stay", "-p", "nearest", "--no-bound", "--out", out)
+    code, _, err = dtopt(*arguments)
+    assert code == 0, err
+    journals = sorted(path.name for path in out.glob("*.jsonl"))
+    assert len(journals) == 6
+    assert max(map(len, journals)) < 143
+    assert dtopt(*arguments, "--resume")[0] == 0
+    assert sorted(path.name for path in out.glob("*.jsonl")) == journals
 
 
 def test_files_json_and_reports(dtopt, tmp_path):
