@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from pettingzoo import ParallelEnv
 
-from solvers.environments.source import HIGHEST, Episode
+from dtopt.errors import InputError
+from solvers.environments.source import HIGHEST, Episode, checked_action
 from solvers.environments.states import PresetStates
 
 if TYPE_CHECKING:
@@ -72,8 +73,22 @@ class ParallelPlacementEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[mi
     def step(
         self, actions: dict[str, Vector]
     ) -> tuple[dict[str, Vector], dict[str, float], dict[str, bool], dict[str, bool], dict[str, Any]]:
-        """Execute the actions of all stations."""
-        reward, over = self.episode.act(np.stack([actions[agent] for agent in self.possible_agents]))
+        """Execute the actions of all stations; finite values outside [-1, 1] are clipped.
+
+        Raises
+        ------
+        InputError
+            Before `reset` and after the last slot; where an agent has no action or an action has no agent; on an action
+            of another shape, with NaN or infinities, or that is no array of numbers.
+        """
+        self.episode.check_running()
+        for agent in (*self.possible_agents, *actions):
+            if agent not in actions or agent not in self.action_spaces:
+                what = "has no action" if agent in self.action_spaces else "is no agent"
+                raise InputError(what, where=f"actions[{agent!r}]", mend="one action for each of `agents`")
+        size = 1 + self.episode.n_users
+        checked = [checked_action(actions[agent], f"actions[{agent!r}]", size) for agent in self.possible_agents]
+        reward, over = self.episode.act(np.stack(checked))
         association = self.episode.slots.association[0].copy()
         result = (
             self._views(),
@@ -87,7 +102,13 @@ class ParallelPlacementEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[mi
         return result
 
     def state(self) -> Vector:
-        """Return the state (22), which all agents share."""
+        """Return the state (22), which all agents share.
+
+        Raises
+        ------
+        InputError
+            Before the first `reset`.
+        """
         return self.episode.view()
 
     def _views(self) -> dict[str, Vector]:

@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from solvers.environments.source import HIGHEST, Episode
+from solvers.environments.source import HIGHEST, Episode, checked_action
 from solvers.environments.states import PresetStates
 
 if TYPE_CHECKING:
@@ -64,7 +64,17 @@ class PlacementEnv(gymnasium.Env[Vector, Vector]):
         return self.episode.view(), {"state": number}
 
     def step(self, action: Vector) -> tuple[Vector, float, bool, bool, dict[str, Any]]:
-        """Execute one action of all stations."""
-        reward, over = self.episode.act(np.reshape(action, (self.episode.n_stations, -1)))
+        """Execute one action of all stations; finite values outside [-1, 1] are clipped.
+
+        Raises
+        ------
+        InputError
+            Before `reset` and after the last slot; on an action of another shape, with NaN or infinities, or that is no
+            array of numbers.
+        """
+        self.episode.check_running()
+        m = self.episode.n_stations
+        checked = checked_action(action, "action", m * (1 + self.episode.n_users))
+        reward, over = self.episode.act(checked.reshape(m, -1))
         info = {"cost": -reward, "association": self.episode.slots.association[0].copy()}
         return self.episode.view(), reward, False, over, info

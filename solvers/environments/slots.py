@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dtopt.arrays import float_array
 from solvers.environments.decoding import Decoding, complete, decode
 from solvers.environments.states import NetworkStates
 
@@ -76,7 +77,15 @@ class Slots:
         ndarray, shape (B,)
             The objective; for an action from which no feasible association could be made, `FAILURE` times the first
             cost met.
+
+        Raises
+        ------
+        InputError
+            On another shape, NaN or infinities.
         """
+        bids = float_array(bids, "bids", shape=self.opened.shape)
+        b, m = self.opened.shape
+        scores = float_array(scores, "scores", shape=(b, self.association.shape[1], m))
         association, opened = decode(self.states, bids, scores, self.rule, self.score_weight)
         for b in np.flatnonzero((association < 0).any(axis=1)).tolist():
             repaired = complete(self.states.problems[b], association[b], bids[b])

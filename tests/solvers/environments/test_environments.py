@@ -77,9 +77,101 @@ def test_all_stations_together_are_the_one_agent():
     assert set(rewards.values()) == {single.step(action)[1]}
 
 
-def test_an_episode_needs_a_slot():
-    with pytest.raises(InputError, match="slots: must be >= 1"):
-        PlacementEnv(SOURCE, slots=0)
+@pytest.mark.parametrize("kind", [PlacementEnv, ParallelPlacementEnv])
+def test_settings_out_of_range_are_refused(kind):
+    for settings, words in (
+        ({"slots": 0}, "slots: must be >= 1"),
+        ({"slots": 2.5}, "slots: is not an array of whole numbers"),
+        ({"decoding": "best"}, "decoding: unknown value 'best'"),
+        ({"score_weight": np.nan}, "score_weight: must be a number"),
+    ):
+        with pytest.raises(InputError, match=words):
+            kind(SOURCE, **settings)
+
+
+def filled(size, value):
+    action = np.zeros(size, dtype=np.float32)
+    action[size // 2] = value
+    return action
+
+
+#: An action of the right size made into one that is none, and what the error says.
+BAD_ACTIONS = [
+    (lambda size: filled(size, np.nan), "must be a number, got nan"),
+    (lambda size: filled(size, np.inf), "must be finite, got inf"),
+    (lambda size: filled(size, -np.inf), "must be finite, got -inf"),
+    (lambda size: np.zeros(size - 1), "has shape {0}, expected {1}"),
+    (lambda size: np.zeros((1, size)), "has shape 1 x {1}, expected {1}"),
+    (lambda size: np.zeros(0), "has shape 0, expected {1}"),
+    (lambda size: 0.5, "has shape a single number, expected {1}"),
+    (lambda size: None, "has type object"),
+    (lambda size: ["0.5"] * size, "has type <U3"),
+    (lambda size: np.zeros(size, dtype=bool), "has type bool"),
+    (lambda size: np.zeros(size, dtype=complex), "has type complex128"),
+    (lambda size: [[0.5], [0.5, 1.0]], "is not an array of numbers"),
+]
+
+
+@pytest.mark.parametrize(("make", "words"), BAD_ACTIONS)
+def test_actions_that_are_none_are_refused_and_change_nothing(make, words):
+    single, parallel = PlacementEnv(SOURCE, slots=2), ParallelPlacementEnv(SOURCE, slots=2)
+    view, _ = single.reset(seed=1)
+    views, _ = parallel.reset(seed=1)
+    size = single.action_space.shape[0]
+    with pytest.raises(InputError) as caught:
+        single.step(make(size))
+    assert str(caught.value).startswith("action")
+    assert words.format(size - 1, size) in str(caught.value)
+    actions = {agent: np.zeros(6, dtype=np.float32) for agent in parallel.agents}
+    with pytest.raises(InputError) as caught:
+        parallel.step(actions | {"station_1": make(6)})
+    assert str(caught.value).startswith("actions['station_1']")
+    assert words.format(5, 6) in str(caught.value)
+    # The episode goes on as if nothing had been asked.
+    assert (single.episode.view() == view).all()
+    assert (parallel.state() == views["station_0"]).all()
+    assert not single.step(np.zeros(size))[3]
+    assert single.step([0] * size)[3]
+
+
+def test_agents_must_all_act_and_no_others():
+    env = ParallelPlacementEnv(SOURCE, slots=2)
+    env.reset(seed=1)
+    actions = {agent: np.zeros(6) for agent in env.agents}
+    for wrong, words in (
+        ({}, "actions['station_0']: has no action"),
+        ({"station_0": np.zeros(6)}, "actions['station_1']: has no action"),
+        (actions | {"me": np.zeros(6)}, "actions['me']: is no agent"),
+    ):
+        with pytest.raises(InputError) as caught:
+            env.step(wrong)
+        assert words in str(caught.value)
+
+
+def test_a_step_needs_a_reset_before_the_first_and_after_the_last_slot():
+    single, parallel = PlacementEnv(SOURCE, slots=1), ParallelPlacementEnv(SOURCE, slots=1)
+    action = np.zeros(single.action_space.shape)
+    actions = {agent: np.zeros(6) for agent in parallel.possible_agents}
+    for step in (lambda: single.step(action), lambda: parallel.step(actions), parallel.state):
+        with pytest.raises(InputError, match="no episode has begun: call reset first"):
+            step()
+    for _ in range(2):
+        single.reset(seed=1)
+        parallel.reset(seed=1)
+        single.step(action)
+        parallel.step(actions)
+        for step in (lambda: single.step(action), lambda: parallel.step(actions)):
+            with pytest.raises(InputError, match="the episode is over: call reset first"):
+                step()
+
+
+def test_what_is_outside_the_action_space_is_clipped():
+    env = PlacementEnv(SOURCE, slots=1)
+    action = np.random.default_rng(0).uniform(-3, 3, env.action_space.shape)
+    env.reset(seed=2)
+    reward = env.step(action)[1]
+    env.reset(seed=2)
+    assert env.step(np.clip(action, -1, 1))[1] == reward
 
 
 @pytest.mark.slow

@@ -141,6 +141,20 @@ def test_an_action_without_any_association_is_a_dear_one():
     assert cost[1] == pytest.approx(FAILURE * cost[0])
 
 
+def test_actions_of_many_states_are_checked():
+    env = Slots(stack(1, "optimal", count=2))
+    bids, scores = np.zeros((2, 3)), np.zeros((2, 4, 3))
+    env.step(bids, scores)
+    for wrong, words in (
+        ((bids * np.nan, scores), r"bids\[0\]\[0\]: must be a number"),
+        ((bids, scores + np.inf), r"scores\[0\]\[0\]\[0\]: must be finite"),
+        ((bids[:1], scores), "bids: has shape 1 x 3, expected 2 x 3"),
+        ((bids, scores[:, :3]), "scores: has shape 2 x 3 x 3, expected 2 x 4 x 3"),
+    ):
+        with pytest.raises(InputError, match=words):
+            env.step(*wrong)
+
+
 def test_states_must_fit_together():
     with pytest.raises(InputError, match="at least one"):
         NetworkStates.of([])
