@@ -110,15 +110,16 @@ class Study:
     def figures(self, label: str, number: int) -> dict[str, float]:
         """Return the figures of one trajectory: its summary, and what they are in proportion.
 
-        ``share`` is the utility over the bound and ``regret`` what lacks to it for each user and slot, both NaN where
-        there is no bound or it does not hold; ``gain`` is the utility over that of staying, less 1.
+        ``share`` is the utility over the bound and ``regret`` the shortfall for each user and slot, both NaN where
+        there is no bound or it does not hold: for policies that open other servers and trajectories that break a
+        constraint. ``gain`` is the utility over that of staying, less 1.
         """
         trajectory = self.trajectories[label, number]
         figures = trajectory.summary()
         users = max(1.0, figures["user_slots"])
         bound = self.bounds[number]
         contender = next(c for c in self.contenders if c.label == label)
-        bound = math.nan if bound is None or contender.moves_servers else bound
+        bound = math.nan if bound is None or contender.moves_servers or not trajectory.feasible else bound
         base = self.trajectories.get((BASELINE, number))
         return figures | {
             "share": figures["objective"] / bound,

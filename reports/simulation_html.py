@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,7 +135,12 @@ def _map(study: Study) -> dict[str, Any] | None:
             [None if t.servers[s] is None else np.asarray(t.servers[s]).tolist() for s in slots.tolist()]
             for t in trajectories
         ],
-        "latency": [[round(1e3 * t.slots[s].latency_s, 1) for s in slots.tolist()] for t in trajectories],
+        "latency": [[_milliseconds(t.slots[s].latency_s) for s in slots.tolist()] for t in trajectories],
         "moves": [[t.slots[s].migrations for s in slots.tolist()] for t in trajectories],
         "layout": plain_figure(go.Figure(layout=map_layout()))["layout"],
     }
+
+
+def _milliseconds(seconds: float) -> float | None:
+    """Return s as ms for the page, None where nobody had coverage."""
+    return round(1e3 * seconds, 1) if math.isfinite(seconds) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -112,9 +113,12 @@ def notes(study: Study) -> list[str]:
     if all(bound is None for bound in study.bounds):
         told.append("No clairvoyant bound: none is installed, or none was asked for.")
     for label in study.labels:
-        broken = sum(not s.feasible for t in study.of(label) for s in t.slots)
+        broken = [s for t in study.of(label) for s in t.slots if not s.feasible]
         if broken:
-            told.append(f"{label}: {broken} slots break a constraint (a hard deadline that nobody could meet).")
+            kinds = Counter(name for s in broken for name in s.violated.split())
+            counted = ", ".join(f"{name} in {count}" for name, count in sorted(kinds.items()))
+            unbound = "; the bound does not hold for it" if any(bound is not None for bound in study.bounds) else ""
+            told.append(f"{label}: {len(broken)} slots break a constraint ({counted}){unbound}.")
     if study.interrupted:
         told.append("Interrupted: what was finished is shown.")
     return told

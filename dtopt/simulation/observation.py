@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from dtopt.errors import InputError
+from dtopt.simulation.coverage import covered, covered_network, covered_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,25 +79,31 @@ class Past:
         return self._scenario.slot_s
 
     def users(self, slot: int) -> IntArray:
-        """Return the users of a slot's P2, in its order."""
-        return self._scenario.present_users(self._seen(slot))
+        """Return the users of a slot's P2, in its order: those who are there and have coverage."""
+        return self._scenario.present_users(self._seen(slot))[covered(self._scenario, slot)]
 
     def network(self, slot: int) -> Network:
-        """Return the network of a slot: rates, access stations, CPUs and band, with the users who were there."""
-        return self._scenario.network(self._seen(slot))
+        """Return the network of a slot: rates, access stations, CPUs and band, with the users of its P2.
+
+        Raises
+        ------
+        InputError
+            If nobody had coverage.
+        """
+        return covered_network(self._scenario, self._seen(slot))
 
     def record(self, slot: int) -> Record:
         """Return where users were in a slot, and what served them."""
         known = self._memory.get(self._seen(slot))
         if known is not None:
             return known
-        users, network = self.users(slot), self.network(slot)
+        users, network = self._scenario.present_users(slot), self._scenario.network(slot)
         place = np.full((self.n_users, 2), np.nan)
         place[users] = self._scenario.position_m[slot, users]
         station, slowness = np.full(self.n_users, -1), np.full(self.n_users, np.nan)
-        covered = network.access_rate_bps > 0
-        station[users[covered]] = network.access_station[covered]
-        slowness[users[covered]] = network.bandwidth_hz / network.access_rate_bps[covered]
+        served = network.access_rate_bps > 0
+        station[users[served]] = network.access_station[served]
+        slowness[users[served]] = network.bandwidth_hz / network.access_rate_bps[served]
         for array in (place, station, slowness):
             array.flags.writeable = False
         self._memory[slot] = Record(place, station, slowness)
@@ -115,8 +122,14 @@ class Past:
         return Past(self._scenario, self._seen(slot), self._associations, self._memory)
 
     def problem(self, slot: int) -> Migration:
-        """Return the P2 of a slot, given what was decided before it, on the servers of the scenario."""
-        return self._scenario.problem(self._seen(slot), self.association(slot - 1))
+        """Return the P2 of a slot, given what was decided before it, on the servers of the scenario.
+
+        Raises
+        ------
+        InputError
+            If nobody had coverage.
+        """
+        return covered_problem(self._scenario, self._seen(slot), self.association(slot - 1))
 
     def association(self, slot: int) -> IntArray:
         """Return what was decided in a slot before this one, -1 for those absent, shape (N,); -1: before the first."""
@@ -140,7 +153,7 @@ class Observation:
     ----------
     slot : int
     problem : Migration
-        The P2 of the slot, over the users who are there; `previous` is what was decided before.
+        The P2 of the slot, over the users who are there and have coverage; `previous` is what was decided before.
     users : ndarray of int, shape (n,)
         Which of the scenario's users they are.
     past : Past

@@ -12,6 +12,7 @@ import numpy as np
 from dtopt.arrays import int_array
 from dtopt.errors import InputError
 from dtopt.run import versions
+from dtopt.simulation.coverage import covered, covered_problem
 from dtopt.simulation.forecast import forecast
 from dtopt.simulation.journal import Entry, Journal
 from dtopt.simulation.observation import Observation, Past
@@ -123,6 +124,20 @@ class _Simulation:
     def decide(self) -> Entry:
         """Decide the next slot and keep what comes of it."""
         slot = len(self.outcomes)
+        users, rows = self.scenario.present_users(slot), covered(self.scenario, slot)
+        # Whoever has no coverage keeps the twin where it is, or has none yet.
+        whole = np.array((self.associations[-1] if slot else self.scenario.base.previous)[users])
+        if rows.any():
+            whole[rows], servers, decision_s = self._decided(slot, users[rows])
+        else:
+            servers, decision_s = self._open(), 0.0
+        state = self.policy.state() if hasattr(self.policy, "state") else None
+        entry = Entry(slot, whole, servers, decision_s, state)
+        self._keep(entry)
+        return entry
+
+    def _decided(self, slot: int, users: IntArray) -> tuple[IntArray, IntArray | None, float]:
+        """Return what the policy decides for the users of the slot's P2, the servers, and how long it took."""
         problem = self._problem(slot)
         # What every policy needs is made before the clock starts: measuring the radio is not part of deciding.
         _ = problem.network.access_station
@@ -131,7 +146,7 @@ class _Simulation:
         seen = Observation(
             slot=slot,
             problem=problem,
-            users=self.scenario.present_users(slot),
+            users=users,
             past=past,
             budget=self.budget,
             seed=int(np.random.SeedSequence([self.seed, slot]).generate_state(1)[0]),
@@ -140,16 +155,13 @@ class _Simulation:
         begun = time.perf_counter()
         decision = self.policy.decide(seen)
         decision_s = time.perf_counter() - begun
-        association, servers = self._checked(slot, problem, decision)
-        state = self.policy.state() if hasattr(self.policy, "state") else None
-        entry = Entry(slot, association, servers, decision_s, state)
-        self._keep(entry)
-        return entry
+        return *self._checked(slot, problem, decision), decision_s
 
     def replay(self, entry: Entry, on_slot: Callable[[SlotOutcome], None] | None) -> None:
         """Keep a slot that was decided before."""
-        users = self.scenario.present_users(entry.slot)
-        if entry.association.shape != users.shape or (entry.association >= self.scenario.n_stations).any():
+        users, rows = self.scenario.present_users(entry.slot), covered(self.scenario, entry.slot)
+        fits = entry.association.shape == users.shape and (entry.association < self.scenario.n_stations).all()
+        if not fits or (entry.association[rows] < 0).any():
             raise InputError(f"slot {entry.slot} does not fit the scenario", where="journal")
         self._keep(entry)
         if entry.state is not None and hasattr(self.policy, "restore"):
@@ -172,24 +184,31 @@ class _Simulation:
         )
 
     def _problem(self, slot: int) -> Any:
-        problem = self.scenario.problem(slot, self.associations[-1] if slot else None)
-        if self.servers and self.servers[-1] is not self.scenario.base.servers:
-            problem = replace(problem, servers=self.servers[-1])
+        problem = covered_problem(self.scenario, slot, self.associations[-1] if slot else None)
+        if self._open() is not self.scenario.base.servers:
+            problem = replace(problem, servers=self._open())
         # What a learned policy sends along with every twin is part of what moving costs.
         carried = getattr(self.policy, "companion_bits", None)
         return problem if carried is None else replace(problem, companion_bits=carried(problem))
 
+    def _open(self) -> IntArray | None:
+        """Return the stations that may keep twins before the next decision; None for all."""
+        return self.servers[-1] if self.servers else self.scenario.base.servers
+
     def _keep(self, entry: Entry) -> None:
-        problem = self._problem(entry.slot)
-        same = (problem.servers is None and entry.servers is None) or (
-            problem.servers is not None and entry.servers is not None and np.array_equal(problem.servers, entry.servers)
+        rows = covered(self.scenario, entry.slot)
+        problem = self._problem(entry.slot) if rows.any() else None
+        before = self._open()
+        same = (before is None and entry.servers is None) or (
+            before is not None and entry.servers is not None and np.array_equal(before, entry.servers)
         )
-        if not same:
-            problem = replace(problem, servers=entry.servers)
-        outcome, evaluation = outcome_of(entry.slot, problem, entry.association, entry.decision_s)
+        servers = before if same else entry.servers
+        if problem is not None and not same:
+            problem = replace(problem, servers=servers)
+        outcome, latency_s = outcome_of(entry.slot, problem, entry.association, rows, entry.decision_s)
         self.outcomes.append(outcome)
-        self.latencies.append(evaluation.latency_s)
-        self.servers.append(problem.servers)
+        self.latencies.append(latency_s)
+        self.servers.append(servers)
         whole = self.scenario.spread(entry.slot, entry.association)
         # Policies are shown it; none may change the past.
         whole.flags.writeable = False

@@ -10,6 +10,7 @@ import numpy as np
 
 from dtopt.errors import InputError
 from dtopt.evaluation import MigrationTerms, evaluate
+from dtopt.simulation.coverage import covered, covered_problem
 from dtopt.solution import Solution
 
 if TYPE_CHECKING:
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from dtopt.arrays import FloatArray, IntArray
-    from dtopt.evaluation import Evaluation
+    from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.problem import Migration
     from dtopt.scenario import Scenario
 
@@ -29,16 +29,19 @@ __all__ = ["SlotOutcome", "Trajectory", "evaluate_trajectory", "outcome_of"]
 class SlotOutcome:
     """What came of one slot.
 
+    Users without coverage exchange nothing: they add nothing to utility, latency and energy, and are counted. With
+    nobody covered, latencies are NaN.
+
     Parameters
     ----------
-    slot, users, arrivals : int
-        Which slot, who is there, and who of them has no twin yet.
+    slot, users, uncovered_users, arrivals : int
+        Which slot, who is there, who of them has no coverage, and who of the others has no twin yet.
     objective : float
         Σ U_i of (20), less what soft deadlines cost.
     utility : float
         Σ U_i of (20).
     latency_s, latency_p95_s, latency_p99_s : float
-        Mean and quantiles of T_i over the users who are there.
+        Mean and quantiles of T_i over the users who have coverage.
     late_users : int
         Users past their deadline, hard or soft.
     lateness_s : float
@@ -50,13 +53,17 @@ class SlotOutcome:
     n_open : int
         Servers in use.
     feasible : bool
-        Whether all constraints hold; with hard deadlines a slot may have no association for which they do.
+        Whether all constraints hold and everyone has coverage. A slot may have no association for which they do:
+        with hard deadlines, too few places, or CPU demands above what servers have.
+    violated : str
+        What is broken: names of `dtopt.evaluation.Violation`, each once, and ``coverage``; empty where feasible.
     decision_s : float
         Wall time of the decision, s.
     """
 
     slot: int
     users: int
+    uncovered_users: int
     arrivals: int
     objective: float
     utility: float
@@ -69,6 +76,7 @@ class SlotOutcome:
     moved_bytes: float
     n_open: int
     feasible: bool
+    violated: str
     decision_s: float
 
 
@@ -84,11 +92,12 @@ class Trajectory:
     scenario_name, scenario_hash : str
     slots : tuple of SlotOutcome
     associations : tuple of ndarray of int, shape (N,)
-        The server of every user of the scenario in each slot, -1 for those absent.
+        The server of every user of the scenario in each slot, -1 for those absent, and for those who came without
+        coverage and have no twin yet.
     servers : tuple of ndarray of int or None
         The stations that might keep twins in each slot; None for all.
     latency_s : tuple of ndarray
-        T_i of the users who were there in each slot.
+        T_i of the users who had coverage in each slot.
     options, versions : mapping
         Of the policy; of dtopt, Python and NumPy.
     """
@@ -144,6 +153,7 @@ class Trajectory:
             "migrations": float(sum(s.migrations for s in self.slots)),
             "moved_bytes": float(sum(s.moved_bytes for s in self.slots)),
             "user_slots": float(self.user_slots),
+            "uncovered_users": float(sum(s.uncovered_users for s in self.slots)),
             "infeasible_slots": float(sum(not s.feasible for s in self.slots)),
             "decision_s": float(times.mean()) if times.size else np.nan,
             "decision_max_s": float(times.max()) if times.size else np.nan,
@@ -166,27 +176,51 @@ def _quantiles(latency: FloatArray) -> tuple[float, float]:
 
 
 def outcome_of(
-    slot: int, problem: Migration, association: IntArray, decision_s: float
-) -> tuple[SlotOutcome, Evaluation]:
-    """Return what the evaluator says of one slot.
+    slot: int, problem: Migration | None, association: IntArray, rows: BoolArray, decision_s: float
+) -> tuple[SlotOutcome, FloatArray]:
+    """Return what the evaluator says of one slot, and T_i of the users who have coverage.
 
     Parameters
     ----------
     slot : int
-    problem : Migration
-        The slot's P2, with what was decided before as `previous`.
+    problem : Migration or None
+        The P2 of those who have coverage, with what was decided before as `previous`; None where nobody has.
     association : ndarray of int, shape (n,)
+        Of all who are there.
+    rows : ndarray of bool, shape (n,)
+        Who of them has coverage.
     decision_s : float
     """
-    evaluation = evaluate(problem, Solution(association))
-    terms = evaluation.terms
-    assert isinstance(terms, MigrationTerms)  # noqa: S101 - what P2 has
-    high, higher = _quantiles(evaluation.latency_s)
+    uncovered = int((~rows).sum())
+    if problem is None:
+        nothing = MigrationTerms(0.0, 0.0, 0.0, np.nan, np.nan, np.nan, np.nan, np.nan, 0, 0, 0.0, 0.0, 0, 0.0)
+        return _outcome(slot, uncovered, uncovered, 0, 0.0, nothing, np.zeros(0), ["coverage"], decision_s)
+    evaluation = evaluate(problem, Solution(association[rows]))
+    assert isinstance(evaluation.terms, MigrationTerms)  # noqa: S101 - what P2 has
+    names = [violation.name for violation in evaluation.violations] + ["coverage"] * (uncovered > 0)
+    arrivals = int((problem.previous < 0).sum())
+    latency, objective = evaluation.latency_s, evaluation.objective
+    return _outcome(slot, rows.size, uncovered, arrivals, objective, evaluation.terms, latency, names, decision_s)
+
+
+def _outcome(
+    slot: int,
+    users: int,
+    uncovered: int,
+    arrivals: int,
+    objective: float,
+    terms: MigrationTerms,
+    latency_s: FloatArray,
+    violated: Sequence[str],
+    decision_s: float,
+) -> tuple[SlotOutcome, FloatArray]:
+    high, higher = _quantiles(latency_s) if latency_s.size else (np.nan, np.nan)
     outcome = SlotOutcome(
         slot=slot,
-        users=problem.n_users,
-        arrivals=int((problem.previous < 0).sum()),
-        objective=evaluation.objective,
+        users=users,
+        uncovered_users=uncovered,
+        arrivals=arrivals,
+        objective=objective,
         utility=terms.utility,
         latency_s=terms.latency,
         latency_p95_s=high,
@@ -196,10 +230,11 @@ def outcome_of(
         migrations=terms.migrations,
         moved_bytes=terms.moved_bits / 8.0,
         n_open=terms.n_open,
-        feasible=evaluation.feasible,
+        feasible=not violated,
+        violated=" ".join(dict.fromkeys(violated)),
         decision_s=decision_s,
     )
-    return outcome, evaluation
+    return outcome, latency_s
 
 
 def evaluate_trajectory(
@@ -225,10 +260,11 @@ def evaluate_trajectory(
     outcomes, latencies, before = [], [], None
     used = [scenario.base.servers] * len(associations) if servers is None else list(servers)
     for slot, association in enumerate(associations):
-        problem = replace(scenario.problem(slot, before), servers=used[slot])
-        outcome, evaluation = outcome_of(slot, problem, association[scenario.present_users(slot)], 0.0)
+        rows = covered(scenario, slot)
+        problem = replace(covered_problem(scenario, slot, before), servers=used[slot]) if rows.any() else None
+        outcome, latency_s = outcome_of(slot, problem, association[scenario.present_users(slot)], rows, 0.0)
         outcomes.append(outcome)
-        latencies.append(evaluation.latency_s)
+        latencies.append(latency_s)
         before = association
     return Trajectory(
         "given",

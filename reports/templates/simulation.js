@@ -35,7 +35,7 @@
     const draw = () => {
       const which = Number(policy.value), at = Number(slider.value);
       told.textContent = `slot ${map.slots[at]}, ${(map.slots[at] * map.seconds).toFixed(0)} s: ` +
-        `mean latency ${map.latency[which][at]} ms, ${map.moves[which][at]} moves`;
+        `mean latency ${map.latency[which][at] ?? "–"} ms, ${map.moves[which][at]} moves`;
       // uirevision keeps the reader's zoom from slot to slot.
       Plotly.react("map", frame(which, at), mapLayout(map, map.layout, "map"), mapConfig);
     };

@@ -65,6 +65,11 @@ def clairvoyant_bound(
 ) -> ClairvoyantResult:
     """Return an upper bound on the utility of every policy over a scenario, and associations near it.
 
+    The bound is over all sequences of associations on the scenario's servers (``servers`` of its base) that break no
+    constraint. Two kinds of trajectory are excepted, since their utility can exceed it: those of policies that open
+    other servers (``moves_servers``: `re-placement`), unless the scenario allows all stations as servers, and those
+    with a slot that breaks a constraint because no association keeps all.
+
     A Lagrangian over the servers' loads and the users' paths (`solvers.clairvoyant.dual`), valid for any prices; and a
     local search over whole paths (`.paths`), whose result is judged by the evaluator, so that the gap is known.
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from dtopt.arrays import int_array
-from dtopt.errors import InputError
 from dtopt.evaluation import evaluate
 from dtopt.problem import Placement
 from dtopt.registry import solve
 from dtopt.simulation.policy import Decision
 from dtopt.solution import Solution
 from solvers.local_search.driver import compile_kernels
+from solvers.policies.repair import overfull
 from solvers.policies.slot_search import compile_search, search_slot
 
 if TYPE_CHECKING:
@@ -52,28 +52,33 @@ class Replacement:
     def decide(self, observation: Observation) -> Decision:
         """Return an association, and other servers where they pay."""
         problem = observation.problem
-        try:
-            found = search_slot(problem, problem.previous, seed=observation.seed)
-        except InputError:
-            # More users have come than its servers can keep.
-            return self._anew(observation, None)
-        if observation.slot % self.every:
+        found = search_slot(problem, problem.previous, seed=observation.seed)
+        # Where more users have come than the servers can keep, others are looked for at once.
+        full = overfull(problem, found)
+        if observation.slot % self.every and not full:
             return Decision(found)
-        return self._anew(observation, found)
+        return self._other_servers(observation, found, full=full)
 
-    def _anew(self, observation: Observation, found: IntArray | None) -> Decision:
-        """Return a decision on the servers of a new P1, or `found` where that is no better."""
+    def _other_servers(self, observation: Observation, found: IntArray, *, full: bool) -> Decision:
+        """Return a decision on the servers of a new P1, or `found` where that is no better.
+
+        Parameters
+        ----------
+        observation : Observation
+        found : ndarray of int, shape (n,)
+            On the present servers.
+        full : bool
+            Whether `found` overfills them: then any servers that keep all users are better.
+        """
         problem = observation.problem
         servers = _placed(problem, observation.budget, observation.seed)
         same = servers is not None and np.array_equal(servers, np.flatnonzero(problem.server_allowed))
-        if found is not None and (servers is None or same or not _room(observation, servers)):
+        if servers is None or same or not (full or _room(observation, servers)):
             return Decision(found)
-        if servers is None:
-            raise InputError(f"no {observation.budget} servers can keep all users", where=problem.name)
         there = replace(problem, servers=servers)
         moved = search_slot(there, np.where(np.isin(problem.previous, servers), problem.previous, -1))
-        if found is None:
-            return Decision(moved, servers)
+        if full:
+            return Decision(found) if overfull(there, moved) else Decision(moved, servers)
         later = self.every - 1
         new = _worth(there, moved) + later * _worth(replace(there, previous=moved), moved)
         old = _worth(problem, found) + later * _worth(replace(problem, previous=found), found)

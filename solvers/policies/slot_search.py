@@ -12,7 +12,7 @@ from dtopt.sharing import compute_latency
 from dtopt.solution import Solution
 from solvers.local_search.shifts import ENOUGH, PASSES, TRIES, compile_shifts, settle
 from solvers.local_search.utility import MODES, Arrays, UtilitySearch, compile_kernels
-from solvers.policies.repair import feasible_near, granted
+from solvers.policies.repair import feasible_near, granted, with_room_for
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
@@ -100,7 +100,7 @@ def columns_of(association: IntArray, servers: IntArray, stations: int) -> IntAr
 def search_slot(
     problem: Migration, start: IntArray, *, bonus: FloatArray | None = None, iterations: int = 0, seed: int = 0
 ) -> IntArray:
-    """Return a good feasible association near a start.
+    """Return a good association near a start, feasible where `solvers.policies.repair.feasible_near` finds one that is.
 
     Users without a server are placed, then users are shifted, and in small slots swapped and kicked, while the utility
     and the bonus together grow.
@@ -143,10 +143,16 @@ def search_arrays(
     if missing or not evaluate(problem, Solution(servers[found])).feasible:
         first = feasible_near(problem, start)
         if not evaluate(problem, Solution(first)).feasible:
-            # Hard deadlines that nobody can meet: as little as possible late.
-            soft = replace(problem, deadline="soft")
             bonus = arrays.bonus if arrays.bonus.size else None
-            return search_slot(soft, first, bonus=bonus, iterations=iterations, seed=seed)
+            if problem.deadlines_bind:
+                # Hard deadlines that nobody can meet: as little as possible late.
+                wider = replace(problem, deadline="soft")
+            else:
+                # Too few places or too little CPU: searched without filling any server further.
+                wider = with_room_for(problem, first)
+                if not evaluate(wider, Solution(first)).feasible:
+                    return first
+            return search_slot(wider, first, bonus=bonus, iterations=iterations, seed=seed)
         found = columns_of(first, servers, problem.n_stations)
         settle(arrays, found, TRIES, PASSES, enough)
     if small and swaps:

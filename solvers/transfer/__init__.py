@@ -87,13 +87,21 @@ class DrlTransfer(Options):
         They follow from what was seen and decided; after a break the slots before are gone through once more.
         """
         past = observation.past
-        if observation.slot and self._learners and self._learners[0].slot == observation.slot:
-            return self._learners[0]
+        if observation.slot and self._learners:
+            known = self._learners[0]
+            while known.slot < observation.slot and not past.users(known.slot).size:
+                known.slot += 1  # nobody had coverage, so there was nothing to decide
+            if known.slot == observation.slot:
+                return known
         servers = int(observation.problem.server_allowed.sum())
         learner = Learner(self, past.n_users, servers, source=self._model(), transfers=self.transfers, seed=self.seed)
         self._learners[:] = [learner]
         for slot in range(observation.slot):
-            users, problem = past.users(slot), past.problem(slot)
+            users = past.users(slot)
+            if not users.size:
+                learner.slot += 1
+                continue
+            problem = past.problem(slot)
             problem = replace(problem, companion_bits=self.companion_bits(problem))
             self._learn(learner, users, problem, look_back(past.before(slot), problem), past.association(slot)[users])
         return learner

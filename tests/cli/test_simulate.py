@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from dtopt.generators import generate_scenario
 from dtopt.io.scenarios import read_scenario, write_scenario
+from dtopt.scenario import RecordedGains
+from dtopt.testing.moving import moving
 
 SMALL = ("--users", 12, "--stations", 4, "--slots", 5)
 
@@ -103,6 +106,30 @@ def test_files_json_and_reports(dtopt, tmp_path):
     assert (tmp_path / "r.html").read_text().startswith("<!DOCTYPE html>")
     assert "| policy |" in (tmp_path / "t.md").read_text()
     assert len((tmp_path / "slots.csv").read_text().splitlines()) == 11
+
+
+def test_slots_that_cannot_be_kept_are_counted_and_the_run_goes_on(dtopt, tmp_path):
+    scenario = moving(1, users=6, slots=4, present=None)
+    stations = replace(scenario.base.network.stations, capacity=np.array([1, 2, 2]))
+    base = replace(scenario.base, network=replace(scenario.base.network, stations=stations))
+    gain = scenario.radio.gain.copy()
+    gain[1, 2], gain[3] = 0.0, 0.0
+    path = tmp_path / "s.npz"
+    write_scenario(replace(scenario, base=base, radio=RecordedGains(gain)), path)
+    arguments = ("simulate", path, "-p", "stay", "-p", "local-search", "--no-bound")
+    code, out, err = dtopt(*arguments, "--out", tmp_path / "out")
+    assert code == 0, err
+    # Six twins are on five places also in the slot in which one of their users has no coverage.
+    for name in ("stay", "local-search"):
+        assert f"{name}: 4 slots break a constraint (capacity in 3, coverage in 2)." in out
+    rows = json.loads(dtopt(*arguments, "--json")[1])["rows"]
+    for row in rows:
+        assert (row["infeasible_slots"], row["uncovered_users"]) == (4, 7)
+        assert row["objective"] is not None
+    lines = (tmp_path / "out" / "slots.csv").read_text().splitlines()
+    column = lines[0].split(",").index("violated")
+    assert [line.split(",")[column] for line in lines[1:5]] == ["capacity", "capacity coverage", "capacity", "coverage"]
+    assert (tmp_path / "out" / "report.html").read_text().startswith("<!DOCTYPE html>")
 
 
 def test_the_list_tells_policies_with_their_options(dtopt):

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import dtopt
-from dtopt.errors import InputError
 from dtopt.evaluation import evaluate
 from dtopt.network import BaseStations
 from dtopt.scenario import RecordedGains, Scenario
@@ -34,19 +35,12 @@ EXACT = {"myopic-exact": {"gap": 1e-9}}
 @pytest.mark.parametrize("name", policy_names())
 def test_slots_are_feasible_wherever_an_association_is(name: str) -> None:
     kinds = itertools.product(SHARINGS, ((False, "soft"), (True, "soft"), (True, "hard")), (False, True))
-    broken = 0
+    broken, overfull = 0, 0
     for seed, (sharing, (deadlines, mode), capacities) in enumerate(kinds):
         scenario = moving(
             seed, users=4, stations=2, slots=3, sharing=sharing, deadlines=deadlines, mode=mode, capacities=capacities
         )
-        try:
-            found = dtopt.simulate(scenario, name)
-        except InputError:
-            # There are not enough places, or not enough CPU for fixed demands: brute force has none in some slot.
-            soft = replace(scenario, base=replace(scenario.base, deadline="soft"))
-            nobody = np.full(scenario.n_users, -1)
-            assert any(brute_force(soft.problem(t, nobody))[0] is None for t in range(scenario.n_slots))
-            continue
+        found = dtopt.simulate(scenario, name)
         before = scenario.base.previous
         for outcome, association, servers in zip(found.slots, found.associations, found.servers, strict=True):
             problem = replace(scenario.problem(outcome.slot, before), servers=servers)
@@ -58,9 +52,15 @@ def test_slots_are_feasible_wherever_an_association_is(name: str) -> None:
                 broken += 1
                 users = scenario.present_users(outcome.slot)
                 violations = evaluate(problem, Solution(association[users])).violations
-                assert {v.name for v in violations} <= {"deadline"}
+                names = {v.name for v in violations}
+                assert names <= {"deadline", "capacity", "cpu"}
+                assert outcome.violated.split() == list(dict.fromkeys(v.name for v in violations))
+                if names != {"deadline"}:
+                    # There are not enough places, or not enough CPU for fixed demands, whatever the deadlines.
+                    overfull += 1
+                    assert brute_force(replace(problem, deadline="soft"))[0] is None
             before = association
-    assert broken > 0
+    assert broken > overfull > 0
 
 
 def test_no_policy_beats_the_clairvoyant_and_myopic_is_optimal_without_memory() -> None:
@@ -201,11 +201,37 @@ def test_wishes_are_granted_as_far_as_they_can_be() -> None:
         assert np.array_equal(feasible_near(problem, np.array(choice)), choice)
 
 
-def test_too_few_places_are_told() -> None:
+def test_too_few_places_are_overfilled_as_little_as_possible() -> None:
     problem: Any = tiny_problem(2, kind="migration", users=4, stations=2)
     network = replace(problem.network, stations=replace(problem.network.stations, capacity=np.array([1, 2])))
-    with pytest.raises(InputError, match="room for only 3 twins"):
-        feasible_near(replace(problem, network=network), np.zeros(4, dtype=np.int64))
+    found = feasible_near(replace(problem, network=network), np.zeros(4, dtype=np.int64))
+    # One twin too many: on the server where it is half as much of the places.
+    assert np.bincount(found).tolist() == [1, 3]
+
+
+@given(st.integers(0, 10_000), st.sampled_from(SHARINGS), st.sampled_from(["hard", "soft"]))
+@settings(deadline=None, max_examples=40)
+def test_whatever_does_not_fit_everyone_has_an_allowed_server(seed: int, sharing: str, mode: str) -> None:
+    problem: Any = tiny_problem(
+        seed, kind="migration", sharing=sharing, users=5, stations=3, deadlines=True, mode=mode, limited_servers=True
+    )
+    rng = np.random.default_rng(seed)
+    stations = problem.network.stations
+    capacity = rng.integers(0, 3, 3)
+    cpu = stations.cpu_hz * rng.uniform(0.1, 1.0, 3)
+    network = replace(problem.network, stations=replace(stations, capacity=capacity, cpu_hz=cpu))
+    problem = replace(problem, network=network)
+    wish = rng.integers(-1, 3, 5)
+    for found in (feasible_near(problem, wish), search_slot(problem, wish)):
+        assert problem.server_allowed[found].all()
+        names = {v.name for v in evaluate(problem, Solution(found)).violations}
+        assert names <= {"deadline", "capacity", "cpu"}
+        places = int(np.minimum(capacity, 5)[problem.server_allowed].sum())
+        count = np.bincount(found, minlength=3)
+        if sharing != "fixed" and places <= 5:
+            assert np.maximum(count - capacity, 0).sum() == 5 - places
+        if capacity[problem.server_allowed].any():
+            assert (capacity[found] > 0).all()
 
 
 # --- search -----------------------------------------------------------------------------------------------------------
