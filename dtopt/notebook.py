@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -50,8 +49,7 @@ def result_html(result: Result) -> str:
             ("open servers", f"{result.solution.open_servers.size:,}"),
         ]
     if result.bound is not None:
-        gap = f", gap {100 * result.gap:.3g} %" if math.isfinite(result.gap) else ""
-        rows.append(("proven bound", f"{result.bound:.6g}{gap}"))
+        rows.append(("proven bound", f"{result.bound:.6g}{result.gap_text}"))
     rows.append(("time", f"{result.wall_s:.3g} s"))
     if result.message:
         rows.append(("message", result.message))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dtopt.problem import Problem
     from dtopt.solution import Solution
 
-__all__ = ["Incumbent", "Result", "Status", "relative_gap"]
+__all__ = ["Incumbent", "Result", "Status", "controllable_gap", "relative_gap"]
 
 
 class Status(StrEnum):
@@ -62,6 +62,27 @@ def relative_gap(objective: float | None, bound: float | None) -> float:
     return abs(objective - bound) / abs(objective) if objective else math.inf
 
 
+def controllable_gap(objective: float | None, bound: float | None, uncontrollable: float | None) -> float:
+    """Return |objective − bound| / |objective − C|: the gap as a part of what decisions change.
+
+    C is `Problem.uncontrollable_objective`, the objective of an ideal in which only what no decision changes counts:
+
+    - P1: C = w Σ_i wireless_i + `Placement.constant_cost`, with w = `Placement.user_weight`. The second term is the
+      energy β_c·E under ``system-cost``, and 0 under ``latency``. With given pair latencies C = 0.
+    - P2: C = β Σ_i e^(τ_i − wireless_i) − (1 − β) Σ_i E_i.
+
+    No feasible solution is better than C. The value is 0 where objective and bound are equal. It is infinite while one
+    of the three numbers is missing, and where objective = C is not the bound.
+    """
+    if objective is None or bound is None or not math.isfinite(objective) or not math.isfinite(bound):
+        return math.inf
+    if objective == bound:
+        return 0.0
+    if uncontrollable is None or not math.isfinite(uncontrollable) or objective == uncontrollable:
+        return math.inf
+    return abs(objective - bound) / abs(objective - uncontrollable)
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """The outcome of one run of one solver on one problem.
@@ -91,6 +112,8 @@ class Result:
         What the solver wants to tell beyond that; JSON-able.
     problem : Problem, optional
         What was solved, for drawings and tables; left out where a result is pickled.
+    uncontrollable_objective : float, optional
+        `Problem.uncontrollable_objective`, kept where `problem` is not; taken from `problem` where not given.
     """
 
     solver: str
@@ -110,6 +133,12 @@ class Result:
     versions: Mapping[str, str] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     problem: Problem | None = field(default=None, repr=False)
+    uncontrollable_objective: float | None = None
+
+    def __post_init__(self) -> None:
+        # Without a solution there is no gap, and the radio of a large instance may not be computed yet.
+        if self.uncontrollable_objective is None and self.problem is not None and self.evaluation is not None:
+            object.__setattr__(self, "uncontrollable_objective", self.problem.uncontrollable_objective)
 
     @property
     def objective(self) -> float | None:
@@ -126,9 +155,14 @@ class Result:
         """Relative gap between the objective and this run's own proven bound; infinite where one is missing."""
         return relative_gap(self.objective, self.bound)
 
+    @property
+    def controllable_gap(self) -> float:
+        """The same gap as a part of what decisions change; see `dtopt.result.controllable_gap`."""
+        return controllable_gap(self.objective, self.bound, self.uncontrollable_objective)
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON types; numbers that do not exist are None."""
-        finite = math.isfinite(self.gap)
+        constant = self.uncontrollable_objective
         return {
             "solver": self.solver,
             "seed": self.seed,
@@ -136,7 +170,9 @@ class Result:
             "status": str(self.status),
             "objective": self.objective,
             "bound": self.bound,
-            "gap": self.gap if finite else None,
+            "gap": _finite(self.gap),
+            "uncontrollable_objective": None if constant is None else _finite(constant),
+            "controllable_gap": _finite(self.controllable_gap),
             "terms": asdict(self.evaluation.terms) if self.evaluation else None,
             "association": self.solution.association.tolist() if self.solution else None,
             "open_servers": self.solution.open_servers.tolist() if self.solution else None,
@@ -264,8 +300,17 @@ class Result:
         if self.evaluation is not None:
             lines.append(f"  objective {self.evaluation.objective:.6g}")
         if self.bound is not None:
-            gap = f", gap {100 * self.gap:.3g} %" if math.isfinite(self.gap) else ""
-            lines.append(f"  proven bound {self.bound:.6g}{gap}")
+            lines.append(f"  proven bound {self.bound:.6g}{self.gap_text}")
         if self.message:
             lines.append(f"  {self.message}")
         return "\n".join(lines)
+
+    @property
+    def gap_text(self) -> str:
+        """Both gaps as they follow a bound: ``, gap 0.1 %, controllable gap 5 %``; empty where there is none."""
+        named = (("gap", self.gap), ("controllable gap", self.controllable_gap))
+        return "".join(f", {name} {100 * value:.3g} %" for name, value in named if math.isfinite(value))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -213,15 +213,19 @@ def percent(gap: float) -> str:
 
 def describe(problem: Problem, result: Result, bound: float | None, gap: float) -> str:
     """Return a result as a few lines for people."""
+    from dtopt.result import controllable_gap
+
     lines = [f"{problem.name or problem.kind}: {result.status} by {result.solver} in {result.wall_s:.3g} s"]
     if result.message:
         lines.append(f"  {result.message}")
     if result.evaluation is not None and result.solution is not None:
         terms: Any = result.evaluation.terms
         what = "utility" if problem.maximise else getattr(problem, "objective", "cost").replace("-", " ")
-        proof = (
-            "" if bound is None else f", proven {'<=' if problem.maximise else '>='} {bound:.7g}, gap {percent(gap)}"
-        )
+        proof = ""
+        if bound is not None:
+            part = controllable_gap(result.evaluation.objective, bound, problem.uncontrollable_objective)
+            sign = "<=" if problem.maximise else ">="
+            proof = f", proven {sign} {bound:.7g}, gap {percent(gap)}, controllable gap {percent(part)}"
         lines.append(f"  {what} {result.evaluation.objective:.7g}{proof}")
         parts = [f"{name} {1e3 * getattr(terms, name):.4g}" for name in ("wireless", "wired", "compute")]
         if problem.maximise:

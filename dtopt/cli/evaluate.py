@@ -31,7 +31,7 @@ def evaluate(
     from dtopt.errors import InputError
     from dtopt.evaluation import evaluate as judge
     from dtopt.io import read, read_solution_info
-    from dtopt.result import relative_gap
+    from dtopt.result import controllable_gap, relative_gap
     from reports.compare import affordable_bound
 
     problems = [read(instance)] if file_format == "auto" else load(str(instance), file_format=file_format)
@@ -47,6 +47,9 @@ def evaluate(
     bound = affordable_bound(problem)
     gap = relative_gap(verdict.objective, bound) if verdict.feasible else math.inf
     profit = profits(file_format, verdict.objective if math.isfinite(verdict.objective) else None, bound)
+    part = math.inf
+    if verdict.feasible:
+        part = controllable_gap(verdict.objective, bound, problem.uncontrollable_objective)
     if as_json:
         print_json(
             {
@@ -54,6 +57,7 @@ def evaluate(
                 "objective": verdict.objective if math.isfinite(verdict.objective) else None,
                 "proven_bound": bound,
                 "proven_gap": gap if math.isfinite(gap) else None,
+                "proven_controllable_gap": part if math.isfinite(part) else None,
                 "terms": {k: v if math.isfinite(v) else None for k, v in asdict(verdict.terms).items()},
                 "violations": [
                     {k: None if v == math.inf else v for k, v in asdict(violation).items()}
@@ -65,7 +69,7 @@ def evaluate(
     else:
         typer.echo(f"{'feasible' if verdict.feasible else 'INFEASIBLE'}: objective {verdict.objective:.10g}")
         if bound is not None:
-            proof = f", gap {percent(gap)}" if math.isfinite(gap) else ""
+            proof = f", gap {percent(gap)}, controllable gap {percent(part)}" if math.isfinite(gap) else ""
             typer.echo(f"proven bound {bound:.10g}{proof}")
         if line := profit_line(profit):
             typer.echo(line)

@@ -67,6 +67,8 @@ def _facts(problem: Problem) -> dict[str, Any]:
         facts["slowest access, Mbit/s"] = float(rate.min())
         facts["median access, Mbit/s"] = float(np.median(rate))
         facts["access stations in use"] = int(np.unique(network.access_station).size)
+    constant = problem.uncontrollable_objective
+    facts["uncontrollable objective"] = constant if np.isfinite(constant) else None
     facts["proven bound"] = affordable_bound(problem)
     facts["infeasible because"] = obvious_conflict(problem)
     facts["hash"] = problem.content_hash

@@ -59,11 +59,13 @@ def solve(
 
     Exit code: 0 solved, 2 wrong input, 3 a run found no solution, 130 interrupted (the best so far is kept).
     """
+    import math
+
     from dtopt.cli import INTERRUPTED, NO_SOLUTION
     from dtopt.cli.common import certificate, describe, load, print_json, profit_line, profits, progress
     from dtopt.io.names import file_stems
     from dtopt.registry import DEFAULT_SOLVER
-    from dtopt.result import Status
+    from dtopt.result import Status, controllable_gap
     from dtopt.stop import GapReached
     from reports.compare import label
     from reports.runs import run_solver
@@ -92,8 +94,10 @@ def solve(
             bound, proven = certificate(problem, result)
             profit = profits(file_format, result.objective, bound)
             if as_json:
-                finite = proven if proven < float("inf") else None
-                documents.append(result.to_dict() | {"proven_bound": bound, "proven_gap": finite} | profit)
+                part = controllable_gap(result.objective, bound, result.uncontrollable_objective)
+                gaps = {"proven_gap": proven, "proven_controllable_gap": part}
+                known = {key: value if math.isfinite(value) else None for key, value in gaps.items()}
+                documents.append(result.to_dict() | {"proven_bound": bound} | known | profit)
             # Written before it is shown, so that a reader who leaves early (| head) loses no file; shown even where the
             # disk is full.
             try:

@@ -26,7 +26,10 @@ __all__ = ["SolutionInfo", "read_info", "write_info"]
 #: The arrays of an npz file and the kinds of number they may be made of; floats must be whole where "i" is meant.
 _ARRAYS = {"association": "if", "open_servers": "if", "cpu_share_hz": "f"}
 #: What of a result goes into the file beside the solution itself.
-_RESULT_FIELDS = ("solver", "seed", "status", "objective", "bound", "gap", "wall_s", "cpu_s", "iterations", "versions")
+_RESULT_FIELDS = (
+    *("solver", "seed", "status", "objective", "bound", "gap", "uncontrollable_objective", "controllable_gap"),
+    *("wall_s", "cpu_s", "iterations", "versions"),
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -156,6 +156,11 @@ class Problem(ABC):
     def max_open(self) -> int:
         """The largest number of servers that may be open."""
 
+    @property
+    @abstractmethod
+    def uncontrollable_objective(self) -> float:
+        """C, the objective if only what no decision changes counted; see `dtopt.result.controllable_gap`."""
+
     # --- pairs ----------------------------------------------------------------------------------------------------
 
     def demand(self, users: IntArray, servers: IntArray) -> FloatArray:

@@ -148,3 +148,9 @@ class Placement(Problem):
     def constant_cost(self) -> float:
         """The part of the objective that no decision changes."""
         return self.cost_weight * self.energy_j if self.objective == "system-cost" else 0.0
+
+    @cached_property
+    def uncontrollable_objective(self) -> float:
+        """C = `user_weight` · Σ wireless_i + `constant_cost`; the first term is 0 where pair latencies are given."""
+        wireless = 0.0 if self.pair_latency_s is not None else float(self.wireless_latency.sum())
+        return self.user_weight * wireless + self.constant_cost
