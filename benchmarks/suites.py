@@ -17,6 +17,7 @@ from dtopt.registry import solve
 from instances.suites.recipes import problem_of, rounded_hash
 from instances.suites.suite import Entry, Suite, read_suite, write_suite
 from instances.suites.upkeep import accept_bound, accept_solution
+from reports.gap import uncontrollable
 
 DATA = Path(__file__).resolve().parents[1] / "instances" / "suites" / "data"
 SUMMARIES = {
@@ -120,6 +121,7 @@ def define(names: list[str]) -> None:
                     recipe=recipe,
                     best=held.best if held else None,
                     bound=held.bound if held else None,
+                    uncontrollable_objective=uncontrollable(problem),
                 )
             )
             print(name, label, problem.content_hash[:12], flush=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dtopt.problem import Placement
 from dtopt.result import Status
-from reports.gap import CLOSE, contradicts, to_best, to_bound
+from reports.gap import CLOSE, contradicts, to_best, to_bound, uncontrollable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -257,10 +257,25 @@ class Comparison:
         maximise = self.case(row.instance).problem.maximise
         return to_bound(row.objective, bound.value if bound else None, maximise=maximise)
 
+    def controllable_gap(self, row: Row) -> float:
+        """Return the same gap as a part of what decisions change; see `dtopt.result.controllable_gap`."""
+        bound, problem = self.bound(row.instance), self.case(row.instance).problem
+        return to_bound(
+            row.objective,
+            bound.value if bound else None,
+            maximise=problem.maximise,
+            uncontrollable=uncontrollable(problem),
+        )
+
     def above_best(self, row: Row) -> float:
         """Return how much worse than the best found a row is; see `reports.gap.to_best`."""
         best = self.best_objective(row.instance)
         return to_best(row.objective, best, maximise=self.case(row.instance).problem.maximise)
+
+    def controllable_above_best(self, row: Row) -> float:
+        """Return the same as a part of what decisions change at the best."""
+        best, problem = self.best_objective(row.instance), self.case(row.instance).problem
+        return to_best(row.objective, best, maximise=problem.maximise, uncontrollable=uncontrollable(problem))
 
     def records(self) -> list[dict[str, Any]]:
         """Return one flat record for each row, sorted by instance and objective; missing numbers are None."""
@@ -294,7 +309,10 @@ class Comparison:
                     "best_bound": bound.value if bound else None,
                     "best_bound_by": bound.source if bound else None,
                     "gap": _finite(self.gap(row)),
+                    "controllable_gap": _finite(self.controllable_gap(row)),
                     "above_best": _finite(self.above_best(row)),
+                    "controllable_above_best": _finite(self.controllable_above_best(row)),
+                    "uncontrollable_objective": uncontrollable(problem),
                     "best": self.is_best(row),
                     "wall_s": _finite(row.wall_s),
                     "cpu_s": _finite(row.cpu_s),

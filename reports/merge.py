@@ -13,6 +13,7 @@ import pandas as pd
 from dtopt.errors import InputError
 from dtopt.evaluation import evaluate
 from dtopt.solution import Solution
+from reports.gap import uncontrollable
 from reports.judge import CLAIM_TOLERANCE, rejection
 from reports.records import COLUMNS, Run
 from reports.results import REJECTED_COLUMNS, Instance, Results, runs_frame
@@ -147,6 +148,7 @@ class _Merger:
             except InputError as error:
                 on_note(f"{instance.label}: not judged again, {error}")
                 continue
+            self.instances[content_hash] = replace(instance, uncontrollable_objective=uncontrollable(problem))
             for run in runs:
                 reason = _fault(problem, run)
                 if reason:
@@ -181,7 +183,13 @@ def _merged(first: Instance, second: Instance) -> Instance:
     better, tighter = (max, min) if first.maximise else (min, max)
     best = [v for v in (first.best_known, second.best_known) if v is not None and math.isfinite(v)]
     bound = [v for v in (first.proven_bound, second.proven_bound) if v is not None and math.isfinite(v)]
-    return replace(first, best_known=better(best) if best else None, proven_bound=tighter(bound) if bound else None)
+    constant = first.uncontrollable_objective
+    return replace(
+        first,
+        best_known=better(best) if best else None,
+        proven_bound=tighter(bound) if bound else None,
+        uncontrollable_objective=second.uncontrollable_objective if constant is None else constant,
+    )
 
 
 def _fault(problem: Problem, run: Run) -> str:

@@ -70,6 +70,8 @@ class Instance:
         Of the suite's table, or the dual bound that the runner computed before the runs.
     recipe : mapping
         What makes the problem again: a preset with options and seed, or a path.
+    uncontrollable_objective : float or None
+        `Problem.uncontrollable_objective`, None where the problem was not made.
     """
 
     label: str
@@ -83,6 +85,7 @@ class Instance:
     best_known: float | None = None
     proven_bound: float | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    uncontrollable_objective: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -71,4 +71,5 @@ def run_solver(
             wall_s=time.perf_counter() - started,
             cpu_s=time.process_time() - cpu,
             message="interrupted; the best solution reported so far is kept" if last else "interrupted",
+            problem=problem,
         )

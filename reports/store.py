@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "INSTANCE_COLUMNS", "MACHINE_COLUMNS", "VERSION", "Store", "load", "open_to_read", "problem_of"]
 
-FORMAT, VERSION = "dtopt-results", 1
+FORMAT, VERSION = "dtopt-results", 2
 INSTANCE_COLUMNS = (
     "label",
     "hash",
@@ -42,7 +42,10 @@ INSTANCE_COLUMNS = (
     "best_known",
     "proven_bound",
     "recipe",
+    "uncontrollable_objective",
 )
+#: Columns that files of version 1 do not have. Such a file keeps its version when it is written to.
+_SINCE_2 = {"instances": ("uncontrollable_objective",)}
 MACHINE_COLUMNS = ("id", "hash", "cpu", "cores", "memory_gb", "os", "python", "versions")
 #: How long a writer waits for another, s.
 BUSY_SECONDS = 60.0
@@ -127,13 +130,15 @@ class Store:
         database = self._database
         # A foreign file is recognised before anything is written to it.
         known = _format(database, self.path)
+        self._version = known or VERSION
         _to_wal(database)
         # Each commit is on disk before the next run begins, so that not even a power cut loses a row.
         database.execute("PRAGMA synchronous = FULL")
         if known is None:
             database.execute("BEGIN IMMEDIATE")
             database.execute("CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
-            for table, (columns, key) in _TABLES.items():
+            for table, (_, key) in _TABLES.items():
+                columns = columns_of(table, VERSION)
                 listed = ", ".join(f'"{c}"' + (" PRIMARY KEY NOT NULL" if c == key else "") for c in columns)
                 database.execute(f'CREATE TABLE IF NOT EXISTS "{table}" ({listed}, checksum TEXT NOT NULL)')
             about = [("format", FORMAT), ("version", str(VERSION))]
@@ -217,10 +222,12 @@ class Store:
 
     def _insert(self, table: str, values: tuple[object, ...], *, replace: bool = False) -> bool:
         verb = "REPLACE" if replace else "IGNORE"
-        marks = ", ".join("?" * (len(values) + 1))
+        columns = columns_of(table, self._version)
+        kept = tuple(value for name, value in zip(_TABLES[table][0], values, strict=True) if name in columns)
+        marks = ", ".join("?" * (len(kept) + 1))
         cursor = self._database.execute(
             f'INSERT OR {verb} INTO "{table}" VALUES ({marks})',  # noqa: S608 - names of this module
-            (*values, checksum(values)),
+            (*kept, checksum(kept)),
         )
         return cursor.rowcount == 1
 
@@ -297,13 +304,24 @@ def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def rows(database: sqlite3.Connection, table: str) -> Iterator[tuple[tuple[Any, ...], bool]]:
-    """Yield the values of each row of a table, and whether its checksum is theirs."""
-    columns, _ = _TABLES[table]
+    """Yield the values of each row of a table, and whether its checksum is theirs.
+
+    A column that the file does not have is None.
+    """
+    version = dict(database.execute("SELECT * FROM about"))["version"]
+    columns = columns_of(table, int(version))
     # Bytes that are no text must not stop the reading: they are one damaged row.
     database.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     statement = f'SELECT {_listed(columns)}, checksum FROM "{table}" ORDER BY rowid'  # noqa: S608 - names of this module
     for row in database.execute(statement):
-        yield row[:-1], checksum(row[:-1]) == row[-1]
+        given = dict(zip(columns, row, strict=False))
+        yield tuple(given.get(name) for name in _TABLES[table][0]), checksum(row[:-1]) == row[-1]
+
+
+def columns_of(table: str, version: int) -> tuple[str, ...]:
+    """Return the columns of a table in files of a version, without the checksum."""
+    columns, _ = _TABLES[table]
+    return tuple(c for c in columns if version >= 2 or c not in _SINCE_2.get(table, ()))
 
 
 @contextmanager
@@ -345,12 +363,16 @@ def _format(database: sqlite3.Connection, path: Path) -> int | None:
     about = dict(database.execute("SELECT * FROM about")) if "about" in tables else {}
     if about.get("format") != FORMAT:
         raise InputError("is no results file of dtopt", where=str(path))
-    if about.get("version") != str(VERSION):
+    if about.get("version") not in {str(version) for version in range(1, VERSION + 1)}:
         raise InputError(
-            f"has version {about.get('version')} of the format", where=str(path), mend=f"this version reads {VERSION}"
+            f"has version {about.get('version')} of the format",
+            where=str(path),
+            mend=f"this version reads 1 to {VERSION}",
         )
-    for table, (columns, _) in _TABLES.items():
+    version = int(about["version"])
+    for table in _TABLES:
+        columns = columns_of(table, version)
         there = {row[1] for row in database.execute(f'PRAGMA table_info("{table}")')}
         if lacking := [c for c in (*columns, "checksum") if c not in there]:
             raise InputError(f"lacks the column {lacking[0]} of {table}", where=str(path))
-    return VERSION
+    return version

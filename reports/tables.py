@@ -22,6 +22,7 @@ HEADINGS = (
     "latency ms",
     "servers",
     "gap to bound",
+    "controllable gap",
     "vs best",
     "time s",
 )
@@ -83,6 +84,7 @@ def _cells(comparison: Comparison, label: str, summary: Summary) -> tuple[str, .
         words.number(1e3 * terms.latency, 4) if terms else words.DASH,
         f"{terms.n_open}/{case.problem.n_stations}" if terms else words.DASH,
         words.percent(comparison.gap(row)),
+        words.percent(comparison.controllable_gap(row)),
         "best" if comparison.is_best(row) else _signed(comparison, label, words.percent(comparison.above_best(row))),
         words.seconds(summary.wall_s),
     )

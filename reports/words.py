@@ -72,7 +72,10 @@ def verdict(comparison: Comparison, label: str) -> str:
         text += ", which is proven optimal."
     else:
         direction = "higher" if case.problem.maximise else "lower"
-        text += f"; the optimum is at most {percent(gap)} {direction} ({bound.source} proves {number(bound.value)})."
+        text += (
+            f"; the optimum is at most {percent(gap)} {direction} ({bound.source} proves {number(bound.value)}), "
+            f"{percent(comparison.controllable_gap(best))} of what decisions change."
+        )
     others = [s for s in summaries if s.found and s not in winners]
     if others:
         told = [f"{s.best.solver} by {percent(comparison.above_best(s.best))}" for s in others]

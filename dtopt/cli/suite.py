@@ -72,14 +72,16 @@ def show(
     if as_json:
         print_json(suite.model_dump())
         return
-    table = Table("instance", "users", "stations", "best known", "proven bound", "gap", "found by", box=None)
-    for column in (1, 2, 3, 4, 5):
+    known = ("best known", "proven bound", "gap", "controllable gap")
+    table = Table("instance", "users", "stations", *known, "found by", box=None)
+    for column in range(1, 7):
         table.columns[column].justify = "right"
     for entry in suite.instances:
         values = (_number(entry.best), _number(entry.bound))
         sizes = (str(entry.users), str(entry.stations))
         gap = "optimal" if _proven(entry) else percent(entry.gap)
-        table.add_row(entry.name, *sizes, *values, gap, entry.best.how if entry.best else "")
+        part = percent(entry.controllable_gap)
+        table.add_row(entry.name, *sizes, *values, gap, part, entry.best.how if entry.best else "")
     wide_console().print(table)
     typer.echo(f"{suite.name} {suite.release}, checksum {suite.checksum}")
 

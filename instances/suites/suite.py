@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dtopt.errors import InputError, meant
 from dtopt.io.files import load_json, save_json
 from dtopt.io.packed import pack, unpack
+from dtopt.result import controllable_gap
 from dtopt.solution import Solution
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Entry(_Strict):
     recipe : dict
         See `instances.suites.recipes`.
     best, bound : Known or None
+    uncontrollable_objective : float or None
+        `Problem.uncontrollable_objective`.
     """
 
     name: str
@@ -114,6 +117,7 @@ class Entry(_Strict):
     recipe: dict[str, Any]
     best: Known | None = None
     bound: Known | None = None
+    uncontrollable_objective: Number | None = None
 
     @property
     def maximise(self) -> bool:
@@ -133,6 +137,16 @@ class Entry(_Strict):
         room = self.bound.value - self.best.value if self.maximise else self.best.value - self.bound.value
         return max(0.0, room) / abs(self.best.value) if self.best.value else float("inf")
 
+    @property
+    def controllable_gap(self) -> float:
+        """The same as a part of what decisions change; see `dtopt.result.controllable_gap`."""
+        if self.best is None or self.bound is None:
+            return float("inf")
+        # A bound that is passed within rounding is reached.
+        return (
+            0.0 if self.gap == 0 else controllable_gap(self.best.value, self.bound.value, self.uncontrollable_objective)
+        )
+
 
 class Suite(_Strict):
     """A set of instances under a name and a number that changes when the set does.
@@ -144,7 +158,7 @@ class Suite(_Strict):
         Raised when instances change; best-known values and bounds change within one.
     summary : str
     checksum : str
-        Of name, release and all instances with their hashes, best-known values and bounds left out: what a paper cites.
+        Of name, release and all instances with their hashes, what is known of them left out: what a paper cites.
     instances : list of Entry
     """
 
@@ -178,7 +192,7 @@ class Suite(_Strict):
 
     def identity(self) -> str:
         """Return the checksum that the suite ought to have."""
-        kept = [e.model_dump(exclude={"best", "bound"}) for e in self.instances]
+        kept = [e.model_dump(exclude={"best", "bound", "uncontrollable_objective"}) for e in self.instances]
         text = json.dumps([self.name, self.release, kept], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -91,12 +91,19 @@ def _look(entry: Entry, *, data: str | None, bounds: bool) -> Finding:
         sizes = (problem.kind, problem.n_users, problem.n_stations, problem.maximise)
         if sizes != (entry.kind, entry.users, entry.stations, entry.maximise):
             faults.append("its kind or sizes are not those of the instance")
-        faults += _judge_best(entry, problem)
+        faults += _judge_constant(entry, problem) + _judge_best(entry, problem)
         if bounds and entry.best is not None:
             faults += _contradiction(entry, dual_bound(problem), entry.best.value, "the dual bound computed anew")
     if entry.best is not None and entry.bound is not None:
         faults += _contradiction(entry, entry.bound.value, entry.best.value, "the bound of the table")
     return Finding(entry.name, tuple(faults), note)
+
+
+def _judge_constant(entry: Entry, problem: Problem) -> list[str]:
+    told, found = entry.uncontrollable_objective, problem.uncontrollable_objective
+    if told is None or math.isclose(told, found, rel_tol=ROUNDING):
+        return []
+    return [f"uncontrollable objective {told:.10g}, the problem has {found:.10g}"]
 
 
 def _judge_best(entry: Entry, problem: Problem) -> list[str]:

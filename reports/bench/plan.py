@@ -21,6 +21,7 @@ from instances.suites.recipes import rounded_hash
 from instances.suites.suite import select
 from reports.bench.config import SolverConfig
 from reports.compare import affordable_bound
+from reports.gap import uncontrollable
 from reports.records import canonical, run_key
 from reports.results import Instance
 
@@ -207,6 +208,7 @@ def suite_instance(suite: Suite, entry: Entry) -> Instance:
         best_known=None if entry.best is None else entry.best.value,
         proven_bound=None if entry.bound is None else entry.bound.value,
         recipe=entry.whole_recipe,
+        uncontrollable_objective=entry.uncontrollable_objective,
     )
 
 
@@ -223,6 +225,7 @@ def given_instance(problem: Problem, recipe: dict[str, Any]) -> Instance:
         n_stations=problem.n_stations,
         proven_bound=affordable_bound(problem),
         recipe={**recipe, "rounded": rounded_hash(problem)},
+        uncontrollable_objective=uncontrollable(problem),
     )
 
 

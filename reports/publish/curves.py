@@ -83,10 +83,10 @@ def gap_over_time(ranking: Ranking, scores: Scores) -> list[Curve]:
     return curves
 
 
-def gaps(ranking: Ranking) -> dict[str, FloatArray]:
-    """Return the final gaps of each solver's runs."""
+def gaps(ranking: Ranking, measure: str = "primal_gap") -> dict[str, FloatArray]:
+    """Return the final gaps of each solver's runs, or their ``controllable_primal_gap``; empty where unknown."""
     return {
-        name: ranking.frame.loc[ranking.frame["solver"] == name, "primal_gap"].to_numpy(dtype=np.float64)
+        name: ranking.frame.loc[ranking.frame["solver"] == name, measure].dropna().to_numpy(dtype=np.float64)
         for name in ranking.solvers
     }
 

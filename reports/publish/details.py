@@ -54,7 +54,9 @@ def run_columns(source: Source, solvers: list[str], labels: list[str]) -> dict[s
         ("limit", "time_limit", 6),
         ("objective", "objective", 8),
         ("gap", "gap", 4),
+        ("controllable", "controllable_gap", 4),
         ("primal", "primal_gap", 4),
+        ("controllablePrimal", "controllable_primal_gap", 4),
         ("integral", "primal_integral", 4),
         ("latency", "latency_s", 5),
         ("wall", "wall_s", 4),
@@ -91,6 +93,7 @@ def instance_columns(source: Source, labels: list[str]) -> dict[str, Any]:
         "bestBy": [one.best_by for one in references],
         "bound": [number(one.bound) for one in references],
         "boundBy": [one.bound_by for one in references],
+        "uncontrollable": [number(one.uncontrollable, 12) for one in references],
         "reachedBy": [", ".join(first.get(label, [])) for label in labels],
     }
 

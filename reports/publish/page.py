@@ -73,7 +73,7 @@ def page(source: Source, problem_of: Callable[[Instance], Problem] | None = None
 
 
 def _group(ranking: Ranking, keys: list[tuple[str, str]]) -> dict[str, Any]:
-    found = [tables.summary(ranking), tables.suites(ranking)]
+    found = [tables.summary(ranking), tables.suites(ranking), tables.suites(ranking, controllable=True)]
     return {
         "name": ranking.group.name,
         "tables": [table for table in found if table is not None],

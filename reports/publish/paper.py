@@ -32,7 +32,7 @@ _MARKS = ("o", "s", "D", "^", "P", "X")
 
 
 def draw(source: Source, ranking: Ranking, order: Mapping[str, int]) -> dict[str, Figure]:
-    """Return the figures by name: profiles of time and quality, runs near the best known, mean gap, box of gaps."""
+    """Return the figures by name: profiles of time and quality, runs near the best, mean gap, boxes of both gaps."""
     target = TARGETS[1]
     curves, end = profile_curves(ranking, ranking.time_profile(target))
     found = {"profile-time": _steps(curves, order, f"factor of the least time to {100 * target:g} %", (1.0, end))}
@@ -52,6 +52,7 @@ def draw(source: Source, ranking: Ranking, order: Mapping[str, int]) -> dict[str
     _legend(axes)
     found["integral"] = figure
     found["gaps"] = _boxes(ranking, order)
+    found["controllable-gaps"] = _boxes(ranking, order, controllable=True)
     return found
 
 
@@ -112,8 +113,8 @@ def _steps(curves: Sequence[Curve], order: Mapping[str, int], label: str, ends: 
     return figure
 
 
-def _boxes(ranking: Ranking, order: Mapping[str, int]) -> Figure:
-    values = gaps(ranking)
+def _boxes(ranking: Ranking, order: Mapping[str, int], *, controllable: bool = False) -> Figure:
+    values = gaps(ranking, "controllable_primal_gap" if controllable else "primal_gap")
     figure, axes = _figure(1.2 + 0.32 * len(values))
     names = list(values)[::-1]
     boxes = axes.boxplot(
@@ -128,7 +129,7 @@ def _boxes(ranking: Ranking, order: Mapping[str, int]) -> Figure:
         box.set_facecolor(style.PALETTE[order[name] % 6])
         box.set_hatch(("", "//", "..", "xx", "\\\\", "++")[order[name] // 6 % 6])
     _gap_axis(axes, "x")
-    axes.set_xlabel("gap to the best known at the end (no solution: 100 %)")
+    axes.set_xlabel(f"{'controllable ' * controllable}gap to the best known at the end (no solution: 100 %)")
     return figure
 
 

@@ -56,10 +56,12 @@ def summary(ranking: Ranking) -> Table:
         "solver",
         "gap to best known",
         "95 % interval",
+        "controllable gap to best known",
         "p",
         "at best known",
         "proved optimal",
         "gap to bound",
+        "controllable gap to bound",
         "primal integral",
         *(f"within {100 * target:g} %" for target in TARGETS),
         "time to 0.1 %, s",
@@ -76,10 +78,12 @@ def summary(ranking: Ranking) -> Table:
                 Cell(name),
                 _part(row["primal_gap"]),
                 Cell(interval(row["gap_low"], row["gap_high"]), row["gap_low"]),
+                _part(row["controllable_primal_gap"]),
                 Cell("best" if name == ranking.winner else "level" if name in ranking.level else _p(p), p),
                 _share(row["at_best"]),
                 _share(row["proved"]),
                 _part(row["gap_to_bound"]),
+                _part(row["controllable_gap_to_bound"]),
                 _part(row["primal_integral"]),
                 *(_share(row[f"reached_{target:g}"]) for target in TARGETS),
                 Cell(seconds(float(middle[name])), float(middle[name])),
@@ -125,9 +129,14 @@ def pairs(ranking: Ranking) -> Table:
     )
 
 
-def suites(ranking: Ranking) -> Table | None:
-    """Return the mean gap of each solver on each suite; None where there is only one."""
-    means = ranking.by_suite()
+def suites(ranking: Ranking, *, controllable: bool = False) -> Table | None:
+    """Return the mean gap of each solver on each suite; None where there is only one.
+
+    With `controllable`, the gap as a part of what decisions change; None also where that is not known.
+    """
+    means = ranking.by_suite("controllable_primal_gap" if controllable else "primal_gap")
+    if controllable and not np.isfinite(means.to_numpy()).any():
+        return None
     if means.shape[1] < 2:
         return None
     least = means.min(axis=0)
@@ -137,7 +146,7 @@ def suites(ranking: Ranking) -> Table | None:
     )
     best = tuple(bool((row <= least + 1e-6).all()) for row in means.to_numpy())
     return Table(
-        f"Gap to best known by suite, {ranking.group.name}",
+        f"{'Controllable gap' if controllable else 'Gap'} to best known by suite, {ranking.group.name}",
         ("solver", *(str(s) or "files" for s in means.columns)),
         rows,
         best,

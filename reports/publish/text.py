@@ -40,7 +40,7 @@ def markdown(source: Source) -> str:
     lines = [f"# {plain(source.title)}", "", plain(answer.headline(source)), ""]
     lines += [f"- **{ranking.group.name}**: {plain(' '.join(answer.verdict(ranking)))}" for ranking in source.rankings]
     for ranking in source.rankings:
-        shown = [tables.summary(ranking), tables.suites(ranking)]
+        shown = [tables.summary(ranking), tables.suites(ranking), tables.suites(ranking, controllable=True)]
         shown.append(tables.pairs(ranking) if len(ranking.solvers) > 1 else None)
         for table in shown:
             if table is not None:
@@ -69,7 +69,7 @@ def latex(source: Source) -> str:
     """Return the tables for a paper: `booktabs`, one float for each; the preamble needs that package only."""
     lines = [r"% needs \usepackage{booktabs,graphicx}"]
     for ranking in source.rankings:
-        shown = [tables.summary(ranking), tables.suites(ranking)]
+        shown = [tables.summary(ranking), tables.suites(ranking), tables.suites(ranking, controllable=True)]
         for table in shown:
             if table is not None:
                 lines += ["", *_float(table, " ".join(answer.verdict(ranking)[:1]))]

@@ -15,15 +15,21 @@ if TYPE_CHECKING:
 __all__ = ["incumbents", "primal_gap", "primal_integral", "time_to_gap"]
 
 
-def primal_gap(objective: float | None, best: float | None) -> float:
+def primal_gap(objective: float | None, best: float | None, uncontrollable: float = 0.0) -> float:
     """Return the primal gap, from 0 (as good as the best known) to 1 (no solution, or of the other sign).
 
     |objective − best| / max(|objective|, |best|), after Berthold (2013), *Measuring the impact of primal heuristics*;
     0 within `reports.gap.CLOSE`; nan without a best known.
+
+    With `uncontrollable`, the C of `dtopt.result.controllable_gap`, both values are counted from C. The denominator is
+    then |objective − C|, since no solution is better than C; nan where C is not known.
     """
-    if best is None or not math.isfinite(best):
+    if best is None or not math.isfinite(best) or not math.isfinite(uncontrollable):
         return math.nan
-    if objective is None or not math.isfinite(objective) or objective * best < 0:
+    if objective is None or not math.isfinite(objective):
+        return 1.0
+    objective, best = objective - uncontrollable, best - uncontrollable
+    if objective * best < 0:
         return 1.0
     largest = max(abs(objective), abs(best))
     gap = abs(objective - best) / largest if largest else 0.0

@@ -67,7 +67,8 @@ class Ranking:
         and ``gap_high``, ``primal_integral`` with ``integral_low`` and ``integral_high``; shares of runs:
         ``solved``, ``at_best`` (of the best known), ``proved`` (optimal by the solver itself), ``reached_…`` for each
         of `TARGETS`; ``gap_to_bound`` (median; infinite where half the runs have none); shifted geometric means
-        ``gap_sgm`` and ``wall_sgm_s``; ``runs``.
+        ``gap_sgm`` and ``wall_sgm_s``; ``runs``. ``controllable_primal_gap`` and ``controllable_gap_to_bound`` are the
+        mean and the median of the gaps as parts of what decisions change; nan where that is not known of an instance.
     left_out : tuple of str
         Solvers and tasks that are not ranked and why, and solvers that were late; one line each.
     """
@@ -134,10 +135,13 @@ class Ranking:
         )
         return wide[list(self.solvers)]
 
-    def by_suite(self) -> pd.DataFrame:
-        """Return the mean primal gap of each solver (rows, best first) on each suite (columns)."""
-        means = self.frame.groupby(["suite", "instance", "solver"])["primal_gap"].mean().reset_index()
-        wide = means.pivot_table(index="solver", columns="suite", values="primal_gap", aggfunc="mean")
+    def by_suite(self, measure: str = "primal_gap") -> pd.DataFrame:
+        """Return the mean primal gap of each solver (rows, best first) on each suite (columns).
+
+        With ``controllable_primal_gap`` as the measure, the mean of that.
+        """
+        means = self.frame.groupby(["suite", "instance", "solver"])[measure].mean().reset_index()
+        wide = means.pivot_table(index="solver", columns="suite", values=measure, aggfunc="mean", dropna=False)
         return wide.loc[list(self.solvers)]
 
 
@@ -192,7 +196,8 @@ def _table(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     rows = []
     for name in names:
         runs = frame[frame["solver"] == name]
-        means = runs.groupby("instance")[["primal_gap", "primal_integral"]].mean()
+        measures = ["primal_gap", "controllable_primal_gap", "primal_integral"]
+        means = runs.groupby("instance")[measures].mean()
         gaps, integrals = means["primal_gap"].to_numpy(), means["primal_integral"].to_numpy()
         gap_low, gap_high = bootstrap_interval(gaps)
         integral_low, integral_high = bootstrap_interval(integrals)
@@ -206,8 +211,10 @@ def _table(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
                 "primal_gap": float(gaps.mean()),
                 "gap_low": gap_low,
                 "gap_high": gap_high,
+                "controllable_primal_gap": float(means["controllable_primal_gap"].to_numpy().mean()),
                 "gap_sgm": shifted_geometric_mean(runs["primal_gap"].to_numpy(), GAP_SHIFT),
                 "gap_to_bound": float(runs["gap"].median()),
+                "controllable_gap_to_bound": float(runs["controllable_gap"].median()),
                 "primal_integral": float(integrals.mean()),
                 "integral_low": integral_low,
                 "integral_high": integral_high,

@@ -26,9 +26,12 @@ TARGETS = (0.01, 0.001, 0.0001)
 DERIVED = (
     "best_known",
     "best_bound",
+    "uncontrollable_objective",
     "gap",
+    "controllable_gap",
     "above_best",
     "primal_gap",
+    "controllable_primal_gap",
     "primal_integral",
     "horizon_s",
     *(f"time_to_{t:g}" for t in TARGETS),
@@ -52,12 +55,15 @@ class Reference:
         The best objective known and the tightest bound that it does not contradict; nan where there is none.
     best_by, bound_by : str
         A solver, or ``suite`` where the table of the suite has a better one.
+    uncontrollable : float
+        `Problem.uncontrollable_objective`, nan where it is not known.
     """
 
     best: float
     best_by: str
     bound: float
     bound_by: str
+    uncontrollable: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +77,8 @@ class Scores:
         The runs without traces and associations, and ``best_known``, ``best_bound``, ``gap`` (to the best bound),
         ``above_best`` (to the best known, as a part of it; infinite without a solution), ``primal_gap`` (0 to 1; 1
         without a solution), ``primal_integral``, ``horizon_s`` and one ``time_to_…`` for each of `TARGETS`.
+        ``controllable_gap`` and ``controllable_primal_gap`` are the same gaps as parts of what decisions change, that
+        is without ``uncontrollable_objective``; see `dtopt.result.controllable_gap`.
     references : mapping
         By label of the instance.
     steps : tuple
@@ -115,6 +123,7 @@ def score(results: Results) -> Scores:
             {
                 "best_known": reference.best,
                 "best_bound": reference.bound,
+                "uncontrollable_objective": reference.uncontrollable,
                 **measures(steps, objective, reference, horizon, maximise=maximise),
             }
         )
@@ -143,8 +152,12 @@ def measures(
     times = {t: time_to_gap(steps, best, t, maximise=maximise) for t in TARGETS}
     return {
         "gap": to_bound(objective, reference.bound, maximise=maximise),
+        "controllable_gap": to_bound(
+            objective, reference.bound, maximise=maximise, uncontrollable=reference.uncontrollable
+        ),
         "above_best": to_best(objective, best, maximise=maximise),
         "primal_gap": primal_gap(objective, best),
+        "controllable_primal_gap": primal_gap(objective, best, reference.uncontrollable),
         "primal_integral": primal_integral(steps, best, horizon_s),
         "horizon_s": horizon_s,
         **{
@@ -192,4 +205,7 @@ def _reference(instance: Instance, runs: pd.DataFrame, notes: list[str]) -> Refe
         f"{instance.label}: {solver} calls it infeasible, a solution of {best:.8g} ({best_by}) contradicts it"
         for solver in claims
     ]
-    return Reference(best, best_by, sign * bound if bound_by else math.nan, bound_by)
+    constant = instance.uncontrollable_objective
+    return Reference(
+        best, best_by, sign * bound if bound_by else math.nan, bound_by, math.nan if constant is None else constant
+    )

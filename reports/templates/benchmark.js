@@ -46,7 +46,9 @@
       texts("status", "status", runs.statusTexts),
       column("objective", "objective", number),
       column("gap to best known", "primal", percent),
+      column("controllable gap to best known", "controllablePrimal", percent),
       column("gap to bound", "gap", percent),
+      column("controllable gap to bound", "controllable", percent),
       column("primal integral", "integral", percent),
       column("latency, ms", "latency", (v) => number(v === null ? null : 1e3 * v, 4)),
       column("servers", "open", (v) => number(v)),
@@ -82,12 +84,15 @@
   runGrid(at("run-grid"), "Runs", all, true);
 
   const kinds = [...new Set(instances.kind)], suites = [...new Set(instances.suite)];
-  const gap = (i) => {
+  // As a part of the best known, and as a part of what decisions change there.
+  const partOf = (i, uncontrollable) => {
     const best = instances.best[i], bound = instances.bound[i];
     if (best === null || bound === null) return null;
     const room = instances.maximise[i] ? bound - best : best - bound;
-    return room <= 0 ? 0 : best === 0 ? null : room / Math.abs(best);
+    if (room <= 0) return 0;
+    return uncontrollable === null || best === uncontrollable ? null : room / Math.abs(best - uncontrollable);
   };
+  const gap = (i) => partOf(i, 0), controllable = (i) => partOf(i, instances.uncontrollable[i]);
   grid(at("instance-grid"), {
     name: "Instances", size: instances.label.length,
     columns: [
@@ -98,6 +103,7 @@
       { title: "best known", number: true, value: (i) => instances.best[i], text: (i) => number(instances.best[i]) },
       { title: "best bound", number: true, value: (i) => instances.bound[i], text: (i) => number(instances.bound[i]) },
       { title: "gap", number: true, value: gap, text: (i) => percent(gap(i)) },
+      { title: "controllable gap", number: true, value: controllable, text: (i) => percent(controllable(i)) },
       { title: "reached by", value: (i) => instances.reachedBy[i], text: (i) => instances.reachedBy[i] || "no run here" },
     ],
     filters: [
@@ -208,7 +214,7 @@
       `${instances.kind[i] === "migration" ? "P2 migration" : "P1 placement"}, ${instances.maximise[i] ? "maximises" : "minimises"} ${instances.objective[i]}`,
       instances.best[i] === null ? "no solution is known" : `best known ${number(instances.best[i], 8)} (${instances.bestBy[i]})`,
       instances.bound[i] === null ? "no bound is proven"
-        : `proven bound ${number(instances.bound[i], 8)} (${instances.boundBy[i]})${proof === null ? "" : `, gap ${percent(proof)}`}`,
+        : `proven bound ${number(instances.bound[i], 8)} (${instances.boundBy[i]})${proof === null ? "" : `, gap ${percent(proof)}, controllable gap ${percent(controllable(i))}`}`,
       instances.reachedBy[i] ? `reached by ${instances.reachedBy[i]}` : "reached by no run here",
     ].join("; ") + ".";
     const total = instances.label.length;

@@ -79,6 +79,7 @@ def from_comparison(comparison: Comparison, *, copies: int = 1) -> tuple[Results
                     n_users=problem.n_users,
                     n_stations=problem.n_stations,
                     proven_bound=case.dual_bound,
+                    uncontrollable_objective=problem.uncontrollable_objective,
                 )
             )
             rows += [

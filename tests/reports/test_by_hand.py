@@ -86,6 +86,10 @@ def test_rows_bounds_and_gaps(comparison):
     assert comparison.above_best(apart) == 0.0
     assert comparison.above_best(together) == pytest.approx(0.4)
     assert math.isinf(comparison.gap(small))
+    # Pair latencies are given: all of the latency is controllable.
+    assert comparison.controllable_gap(apart) == comparison.gap(apart)
+    assert comparison.controllable_above_best(together) == comparison.above_best(together)
+    assert math.isinf(comparison.controllable_gap(small))
 
 
 def test_table(comparison):
@@ -96,6 +100,7 @@ def test_table(comparison):
     assert [c["latency ms"] for c in cells] == ["2500", "3500", "–"]
     assert [c["servers"] for c in cells] == ["2/2", "1/2", "–"]
     assert [c["gap to bound"] for c in cells] == ["4 %", "31.4 %", "–"]
+    assert [c["controllable gap"] for c in cells] == ["4 %", "31.4 %", "–"]
     assert [c["vs best"] for c in cells] == ["best", "+40 %", "–"]
     assert [row.best for row in rows] == [True, False, False]
     assert [row.starts_instance for row in rows] == [True, False, False]

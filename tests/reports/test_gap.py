@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from reports.gap import contradicts, to_best, to_bound
+from dtopt.channel import GainMatrix
+from dtopt.testing.tiny import tiny_problem
+from reports.gap import contradicts, to_best, to_bound, uncontrollable
+from reports.statistics.primal import primal_gap
 
 
 @pytest.mark.parametrize(
@@ -44,6 +49,30 @@ def test_gap_to_the_bound(objective, bound, maximise, expected):
 )
 def test_gap_to_the_best(objective, best, maximise, expected):
     assert to_best(objective, best, maximise=maximise) == pytest.approx(expected)
+
+
+def test_gaps_of_what_decisions_change():
+    # C = 1 of a cost, C = 5 of a utility.
+    assert to_bound(2.0, 1.5, maximise=False, uncontrollable=1.0) == 0.5
+    assert to_best(2.0, 1.5, maximise=False, uncontrollable=1.0) == 1.0
+    assert to_bound(1.0, 3.0, maximise=True, uncontrollable=5.0) == 0.5
+    assert to_bound(2.0, 2.0, maximise=False, uncontrollable=None) == 0.0
+    for unknown in (None, math.nan, 2.0):
+        assert to_bound(2.0, 1.5, maximise=False, uncontrollable=unknown) == math.inf
+    # Between 0 and 1: no solution is better than C, so the larger distance to it is that of the worse one.
+    assert primal_gap(2.0, 1.5, 1.0) == 0.5
+    assert primal_gap(1.0, 3.0, 5.0) == 0.5
+    assert primal_gap(2.0, 1.0, 1.0) == 1.0
+    assert primal_gap(None, 1.5, 1.0) == 1.0
+    assert math.isnan(primal_gap(2.0, 1.5, math.nan))
+
+
+def test_the_constant_of_users_without_coverage_is_none():
+    problem = tiny_problem(1, users=2, stations=1)
+    covered = uncontrollable(problem)
+    assert covered == problem.uncontrollable_objective
+    network = replace(problem.network, channel=GainMatrix(np.array([[1e-11], [0.0]])))
+    assert uncontrollable(replace(problem, network=network)) is None
 
 
 def test_a_bound_is_contradicted_only_beyond_rounding():

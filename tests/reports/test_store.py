@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +15,10 @@ from dtopt.errors import InputError
 from dtopt.evaluation import evaluate
 from dtopt.generators import generate
 from dtopt.solution import Solution
+from reports import store
 from reports.bench.plan import given_instance
 from reports.records import Run, run_key
+from reports.statistics import score
 from reports.store import Store, load, problem_of
 
 OPTIONS = {"users": 12, "stations": 3}
@@ -98,6 +102,41 @@ def test_what_was_written_is_read(path):
     assert instance.proven_bound <= row.objective
     assert problem_of(instance).content_hash == instance.hash
     assert results.machines.memory_gb[0] == 1.5
+
+
+#: The columns of instances in files of version 1, which `dtopt bench` wrote before there was a controllable gap.
+VERSION_1 = ["label", "hash", "suite", "kind", "objective", "maximise", "n_users", "n_stations", "best_known"]
+VERSION_1 += ["proven_bound", "recipe", "checksum"]
+
+
+def test_a_file_of_version_1_is_read_and_written_to(tmp_path, monkeypatch):
+    path, instance = tmp_path / "old.sqlite", an_instance(0)
+    monkeypatch.setattr(store, "VERSION", 1)
+    with Store(path) as old:
+        old.add_machine(MACHINE)
+        old.add_instance(instance)
+        old.commit(a_run(instance))
+    monkeypatch.undo()
+    with closing(sqlite3.connect(path)) as database:
+        assert [row[1] for row in database.execute("PRAGMA table_info(instances)")] == VERSION_1
+        assert database.execute("SELECT value FROM about WHERE name = 'version'").fetchone() == ("1",)
+    # Unasked nothing is computed: the number is blank. With the check the instance is made again, and has it.
+    assert load([path], check=False).instances[instance.label].uncontrollable_objective is None
+    assert math.isnan(score(load([path], check=False)).frame["controllable_primal_gap"][0])
+    results = load([path])
+    assert results.rejected.empty
+    assert results.instances[instance.label].uncontrollable_objective == instance.uncontrollable_objective
+    assert score(results).frame["controllable_gap"][0] > score(results).frame["gap"][0] > 0
+    with Store(path) as again:
+        again.add_instance(instance)
+        assert again.commit(a_run(instance, seed=1))
+    assert len(load([path]).runs) == 2
+    assert load([path]).rejected.empty
+
+
+def test_the_uncontrollable_objective_is_kept(path):
+    instance = next(iter(load([path], check=False).instances.values()))
+    assert instance.uncontrollable_objective == problem_of(instance).uncontrollable_objective
 
 
 def test_a_run_that_is_there_stays_as_it_is(path):

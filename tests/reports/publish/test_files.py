@@ -14,6 +14,7 @@ from reports.publish import tables
 from reports.publish.source import source
 from reports.publish.text import latex, markdown
 from reports.publish.write import check_target, write
+from reports.words import percent
 from tests.reports.samples import instance, results
 
 EVIL = "a|b_c*<i>&%$#{}~^\\x"
@@ -27,7 +28,12 @@ def test_the_summary_is_that_of_the_ranking(sample):
     column = table.headings.index("gap to best known")
     assert [row[column].value for row in table.rows] == ranking.table["primal_gap"].tolist()
     assert table.best[0]
+    column = table.headings.index("controllable gap to best known")
+    assert [row[column].value for row in table.rows] == ranking.table["controllable_primal_gap"].tolist()
+    column = table.headings.index("controllable gap to bound")
+    assert [row[column].value for row in table.rows] == ranking.table["controllable_gap_to_bound"].tolist()
     assert tables.suites(ranking).headings == ("solver", "even", "odd")
+    assert tables.suites(ranking, controllable=True).headings == ("solver", "even", "odd")
     assert [row[0].text for row in tables.pairs(ranking).rows] == list(ranking.solvers[1:])
 
 
@@ -41,7 +47,7 @@ def test_markdown_and_latex_hold_every_solver(sample):
             assert name in tex
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in lines[:5]} == {lines[0].count("|")}
-    assert tex.count(r"\begin{table}") == tex.count(r"\end{table}") == tex.count(r"\toprule") == 4
+    assert tex.count(r"\begin{table}") == tex.count(r"\end{table}") == tex.count(r"\toprule") == 6
     assert tex.count("{") - tex.count(r"\{") == tex.count("}") - tex.count(r"\}")
     assert not re.search(r"(?<!\\)%(?! needs|\n)", tex)
 
@@ -49,7 +55,7 @@ def test_markdown_and_latex_hold_every_solver(sample):
 def test_names_do_no_harm_in_markdown_and_latex():
     made = source(results([instance("s/a")], [{"instance": "s/a", "solver": EVIL, "objective": 1.0}]))
     row = next(line for line in markdown(made).splitlines() if line.startswith("| **a"))
-    assert re.sub(r"\\.", "", row).count("|") == 15
+    assert re.sub(r"\\.", "", row).count("|") == 17
     assert (
         r"a|b\_c*\textless{}i\textgreater{}\&\%\$\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{}x"
         in latex(made)
@@ -61,7 +67,7 @@ def test_a_folder_gets_everything(sample, tmp_path):
     written, notes = write(made, tmp_path / "out", lambda one: problems[one.label])
     names = {path.relative_to(tmp_path / "out").as_posix() for path in written}
     assert {"index.html", "report.md", "runs.csv", "tables.tex", "summary.csv"} <= names
-    for name in ("profile-time", "profile-quality", "reach", "integral", "gaps"):
+    for name in ("profile-time", "profile-quality", "reach", "integral", "gaps", "controllable-gaps"):
         for kind in ("png", "pdf", "svg"):
             assert f"figures/{name}-placement-2s.{kind}" in names
             assert f"figures/{name}-migration-2s.{kind}" in names
@@ -71,6 +77,13 @@ def test_a_folder_gets_everything(sample, tmp_path):
     assert len(frame) == len(made.results.runs)
     assert frame["objective"].tolist() == pytest.approx(made.results.runs["objective"].tolist(), rel=1e-14)
     assert not {"trace", "association"} & set(frame.columns)
+    # More than the gap of the whole: part of each objective is radio and energy.
+    worse = frame[frame["gap"] > 1e-6]
+    assert len(worse)
+    assert (worse["controllable_gap"] > worse["gap"]).all()
+    ours = (worse["objective"] - worse["best_bound"]).abs()
+    ours /= (worse["objective"] - worse["uncontrollable_objective"]).abs()
+    assert worse["controllable_gap"].tolist() == pytest.approx(ours.tolist(), rel=1e-9)
 
 
 def test_figures_are_the_same_for_the_same_results(sample, tmp_path):
@@ -110,6 +123,16 @@ def test_the_readme_table_is_written_between_its_markers(sample, tmp_path):
     assert f"| `{best['solver']}` |" in text
     assert f"{100 * best['at_best']:.3g} %" in text
     assert not readme.update(page, summary)  # again changes nothing
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    part = percent(best["controllable_primal_gap"])
+    assert rows[0][2] == part != "–"
+    # A summary from before there was a controllable gap has dashes there.
+    old = pd.read_csv(summary)
+    old.drop(columns=["controllable_primal_gap", "controllable_gap_to_bound"]).to_csv(summary, index=False)
+    assert readme.update(page, summary)
+    assert [line.split(" | ")[2] for line in page.read_text().splitlines() if line.startswith("| `")] == ["–"] * len(
+        rows
+    )
 
 
 def test_a_readme_without_markers_is_left_alone(sample, tmp_path, capsys):
