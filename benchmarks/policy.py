@@ -27,7 +27,7 @@ from exact import print_head, print_row
 
 import dtopt
 from dtopt.bounds import dual_bound
-from dtopt.result import relative_gap
+from dtopt.result import controllable_gap, relative_gap
 from dtopt.run import Run
 from solvers.local_search.candidates import lists_of
 from solvers.policy.decode import Decoder
@@ -99,10 +99,11 @@ def percent(value: float) -> str:
 def gaps(args: argparse.Namespace) -> None:
     """Print gaps to proven bounds: nothing is trained or tuned on these instances."""
     bounds = Bounds(args.bounds)
-    heads = [x for name in (*MODES, "greedy") for x in (f"{name}: median", "worst")]
+    heads = [x for name in (*MODES, "greedy") for x in (f"{name}: median", "worst", "controllable: median")]
     print_head("instances", "seeds", "feasible", *heads, "policy, CPU ms: median", "worst")
     for row in args.rows or ROWS:
         found: dict[str, list[float]] = {name: [] for name in (*MODES, "greedy")}
+        parts: dict[str, list[float]] = {name: [] for name in found}
         times, feasible = [], 0
         for seed in range(args.seeds):
             problem = instance(row, seed)
@@ -111,13 +112,19 @@ def gaps(args: argparse.Namespace) -> None:
                 fresh = replace(problem)
                 if name == "greedy" and problem.n_users * problem.n_stations > GREEDY_PAIRS:
                     found[name].append(math.nan)
+                    parts[name].append(math.nan)
                     continue
                 result = dtopt.solve(fresh, solver, seed=seed, **options)
                 found[name].append(relative_gap(result.objective, bound))
+                parts[name].append(controllable_gap(result.objective, bound, problem.uncontrollable_objective))
                 if name == "policy":
                     times.append(1e3 * result.cpu_s)
                     feasible += result.solution is not None
-        figures = [percent(f(values)) for values in found.values() for f in (statistics.median, max)]
+        figures = [
+            percent(value)
+            for name, values in found.items()
+            for value in (statistics.median(values), max(values), statistics.median(parts[name]))
+        ]
         print_row((row, args.seeds, feasible, *figures, f"{statistics.median(times):.2f}", f"{max(times):.1f}"))
 
 
@@ -165,17 +172,21 @@ def ablation(args: argparse.Namespace) -> None:
     untrained = type(trained)(*(rng.permuted(w.ravel()).reshape(w.shape) for w in trained))
     names = ("policy", "one set", "its sets, cost as price", "one set, no sweeps", "weights shuffled", "dual's servers")
     names = (*names, "all servers", "as many at random", "8 such sets")
-    print_head("instances", "seeds", *(f"{name}: median" for name in names))
+    print_head("instances", "seeds", *(x for name in names for x in (f"{name}: median", "controllable")))
     for row in args.rows or ROWS:
         if row.startswith("correlated 100x10, fixed") and args.seeds > 50:
             continue
         found: dict[str, list[float]] = {name: [] for name in names}
+        parts: dict[str, list[float]] = {name: [] for name in names}
         for seed in range(args.seeds):
             problem = instance(row, seed)
             bound = bounds(row, seed, problem, ROWS[row][2])
             for name, cost in _variants(problem, trained, untrained, seed).items():
-                found[name].append(relative_gap(cost + problem.constant_cost, bound))
-        print_row((row, args.seeds, *(percent(statistics.median(found[name])) for name in names)))
+                objective = cost + problem.constant_cost
+                found[name].append(relative_gap(objective, bound))
+                parts[name].append(controllable_gap(objective, bound, problem.uncontrollable_objective))
+        middle = [statistics.median(gaps[name]) for name in names for gaps in (found, parts)]
+        print_row((row, args.seeds, *map(percent, middle)))
 
 
 def _variants(problem: Any, trained: Any, untrained: Any, seed: int) -> dict[str, float]:
@@ -227,27 +238,30 @@ def race(args: argparse.Namespace) -> None:
     runs = {"policy": ("policy", {}), "policy-sample-16": ("policy", {"samples": 16})}
     runs |= {"policy+ls": ("policy+ls", {}), "local-search": ("local-search", {})}
     curves: dict[str, dict[str, Any]] = {}
-    print_head("instances", "solver", *(f"{1e3 * t:g} ms" for t in grid))
+    print_head("instances", "solver", "gap", *(f"{1e3 * t:g} ms" for t in grid))
     for row in args.rows or ("paper 100x10", "tight-capacity 100x10", "tight-deadline 100x10", "paper 1000x50"):
         for name, (solver, options) in runs.items():
-            reached = []
+            reached, parts = [], []
             for seed in range(args.seeds):
                 problem = instance(row, seed)
                 bound = bounds(row, seed, problem, ROWS[row][2])
                 limit = None if solver == "policy" else float(grid[-1])
                 result = dtopt.solve(problem, solver, time_limit=limit, seed=seed, **options)
-                reached.append([_gap_at(result, t, bound) for t in grid])
+                constant = problem.uncontrollable_objective
+                reached.append([relative_gap(_objective_at(result, t), bound) for t in grid])
+                parts.append([controllable_gap(_objective_at(result, t), bound, constant) for t in grid])
             median = np.median(reached, axis=0)
             curves.setdefault(row, {})[name] = median
-            print_row((row, name, *(percent(value) for value in median)))
+            print_row((row, name, "whole", *map(percent, median)))
+            print_row((row, name, "controllable", *map(percent, np.median(parts, axis=0))))
     if args.plot:
         _draw(grid, curves, args.plot)
 
 
-def _gap_at(result: Any, seconds: float, bound: float) -> float:
-    """Return the gap of the best that a run had by then; the evaluator's time is the solver's own."""
+def _objective_at(result: Any, seconds: float) -> float | None:
+    """Return the best objective that a run had by then; the evaluator's time is the solver's own."""
     found = [step.objective for step in result.trace if step.time_s <= seconds]
-    return relative_gap(found[-1], bound) if found else math.inf
+    return found[-1] if found else None
 
 
 def _draw(grid: Any, curves: dict[str, dict[str, Any]], path: Path) -> None:
