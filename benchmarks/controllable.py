@@ -1,6 +1,6 @@
 """How much of an objective decisions change: prints the tables of docs/model.md.
 
-python benchmarks/controllable.py presets --seeds 5      # both objectives of P1, both interactions of P2
+python benchmarks/controllable.py presets --seeds 5      # both objectives of P1, and P2 of one slot
 python benchmarks/controllable.py suites                 # from the best-known values of the suites, nothing is solved
 python benchmarks/controllable.py scenarios --seeds 3    # P2 over time slots
 
@@ -80,9 +80,9 @@ def presets(args: argparse.Namespace) -> None:
             size = {"users": users, "stations": stations, "sharing": sharing, "objective": objective}
             solve(args, preset, f"`{preset}` {users} × {stations}, {sharing}", objective.replace("-", " "), size)
     for preset in MIGRATION_PRESETS:
-        for interaction in INTERACTIONS:
-            options = {"kind": "migration", "interaction": interaction}
-            solve(args, preset, f"`{preset}` 100 × 10, P2", f"utility, {interaction}", options)
+        for sharing in ("optimal", "equal"):
+            options = {"kind": "migration", "sharing": sharing}
+            solve(args, preset, f"`{preset}` 100 × 10, P2, {sharing}", "utility", options)
 
 
 def solve(args: argparse.Namespace, preset: str, name: str, objective: str, options: dict[str, object]) -> None:
