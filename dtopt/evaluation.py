@@ -12,7 +12,7 @@ from dtopt.sharing import compute_latency, cpu_shares
 from dtopt.tolerances import within
 
 if TYPE_CHECKING:
-    from dtopt.arrays import FloatArray, IntArray
+    from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.problem import Problem
     from dtopt.solution import Solution
 
@@ -214,13 +214,14 @@ def evaluate(problem: Problem, solution: Solution) -> Evaluation:
         *_cpu_violations(problem, solution, shares),
         *_latency_violations(problem, association, latency, late),
     ]
-    lateness = _lateness(problem, late)
+    missed = late > within(problem.network.users.deadline_s)
+    lateness = _lateness(problem, late, missed)
     terms: PlacementTerms | MigrationTerms
     if isinstance(problem, Placement):
-        terms, objective = _placement_terms(problem, solution, latency, late, compute, lateness)
+        terms, objective = _placement_terms(problem, solution, latency, late, compute, lateness, int(missed.sum()))
     else:
         assert isinstance(problem, Migration)  # noqa: S101 - the two problems there are
-        terms, objective = _migration_terms(problem, solution, latency, compute, lateness)
+        terms, objective = _migration_terms(problem, solution, latency, compute, lateness, int(missed.sum()))
     difference = _share_difference(solution, shares, placed)
     return Evaluation(objective, tuple(violations), terms, latency, late, np.asarray(shares), difference)
 
@@ -240,11 +241,14 @@ def _priced(price: float, amount: float) -> float:
     return price * amount if price else 0.0
 
 
-def _lateness(problem: Problem, late: FloatArray) -> FloatArray:
-    """Return the seconds past each user's deadline, 0 within the tolerance."""
-    deadline = problem.network.users.deadline_s
+def _lateness(problem: Problem, late: FloatArray, missed: BoolArray) -> FloatArray:
+    """Return the seconds past each user's deadline; under hard deadlines 0 where it is met within the tolerance.
+
+    A soft deadline has no tolerance: its price would jump where that ends.
+    """
     with np.errstate(invalid="ignore"):
-        return np.where(late > within(deadline), late - deadline, 0.0)
+        excess = late - problem.network.users.deadline_s
+    return np.where(missed if problem.deadline == "hard" else excess > 0, excess, 0.0)
 
 
 def _association_violations(problem: Problem, solution: Solution) -> list[Violation]:
@@ -304,12 +308,12 @@ def _latency_violations(
             Violation(constraint, "coverage", np.inf, f"{users.name(i)} cannot reach {stations.name(k)}", i, k)
         )
     if problem.deadline == "hard":
-        lateness = _lateness(problem, late)
-        for i in np.flatnonzero((lateness > 0) & (association >= 0) & ~unreached).tolist():
+        missed = late > within(users.deadline_s)
+        for i in np.flatnonzero(missed & (association >= 0) & ~unreached).tolist():
             k = int(association[i])
             where, limit = f"{users.name(i)} on {stations.name(k)}", users.deadline_s[i]
             message = f"{where} takes {late[i]:.6g} s, its deadline is {limit:.6g} s"
-            found.append(Violation(constraint, "deadline", float(lateness[i]), message, i, k))
+            found.append(Violation(constraint, "deadline", float(late[i] - users.deadline_s[i]), message, i, k))
     return found
 
 
@@ -320,6 +324,7 @@ def _placement_terms(
     late: FloatArray,
     compute: FloatArray,
     lateness: FloatArray,
+    late_users: int,
 ) -> tuple[PlacementTerms, float]:
     n = problem.n_users
     n_open = solution.open_servers.size
@@ -352,14 +357,19 @@ def _placement_terms(
         placement_cost=placement_cost,
         energy=problem.energy_j,
         lateness=float(lateness.sum()),
-        late_users=int((lateness > 0).sum()),
+        late_users=late_users,
         penalty=penalty,
     )
     return terms, (system_cost if problem.objective == "system-cost" else mean) + penalty
 
 
 def _migration_terms(
-    problem: Migration, solution: Solution, latency: FloatArray, compute: FloatArray, lateness: FloatArray
+    problem: Migration,
+    solution: Solution,
+    latency: FloatArray,
+    compute: FloatArray,
+    lateness: FloatArray,
+    late_users: int,
 ) -> tuple[MigrationTerms, float]:
     n = problem.n_users
     placed = np.flatnonzero(solution.association >= 0)
@@ -388,7 +398,7 @@ def _migration_terms(
         migrations=int(moved.size),
         moved_bits=float((problem.network.users.data_bits[moved] + problem.companion_bits).sum()),
         lateness=float(lateness.sum()),
-        late_users=int((lateness > 0).sum()),
+        late_users=late_users,
         penalty=penalty,
     )
     return terms, utility - penalty

@@ -12,6 +12,7 @@ from dtopt.channel import row_blocks
 from dtopt.conflicts import Conflict, Limits, needed_kinds
 from dtopt.evaluation import evaluate
 from dtopt.solution import UNASSIGNED, Solution
+from dtopt.tolerances import within
 
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
@@ -66,7 +67,7 @@ def obvious_conflict(problem: Problem, *, structural: bool = True, seconds: floa
         How long it may look for fewer users and kinds of constraint that conflict as well.
     """
     if problem.network.channel is not None:
-        uncovered = np.flatnonzero(~(problem.network.access_rate_bps > 0))
+        uncovered = np.flatnonzero(~np.isfinite(problem.wireless_latency))
         if uncovered.size:
             return f"no station covers {_who(problem, uncovered)}: the rate to every station is 0"
     allowed = problem.server_allowed
@@ -84,9 +85,9 @@ def obvious_conflict(problem: Problem, *, structural: bool = True, seconds: floa
     if problem.sharing != "equal" and problem.n_users * problem.n_stations <= MOST_PAIRS:
         cpu = np.sort(np.where(allowed, problem.network.stations.cpu_hz, 0.0))[::-1][: problem.max_open].sum()
         needed = _enough_cpu(problem).sum()
-        if needed > cpu * (1.0 + SLACK):
+        if needed > within(cpu):
             needed = _least_cpu(problem).sum()
-        if needed > cpu * (1.0 + SLACK):
+        if needed > within(cpu):
             cause = "meet their deadlines" if problem.sharing == "optimal" else "run"
             return f"the twins need at least {needed:.4g} Hz of CPU to {cause}, the servers have {cpu:.4g} Hz"
     if structural and problem.n_users * problem.n_stations <= FLOW_PAIRS:

@@ -255,7 +255,7 @@ class Network:
 
     def wireless_latency(self, bits: FloatArray) -> FloatArray:
         """Return the time to send `bits` (shape (N,)) to the access station, (4), s; infinite without coverage."""
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.where(bits > 0, bits / self.access_rate_bps, 0.0))
 
     def wired_latency(self, bits: FloatArray, users: IntArray, servers: IntArray) -> FloatArray:

@@ -135,9 +135,20 @@ class PriceDual:
             return np.inf, np.zeros(serve.size + 3 * self.cpu.size + 1)
         begin = Start.of(serve, even, self.opening, self._useful())
         prices = begin.prices if start is None else start
-        found = climb(self.columns, np.array(self.state), begin, prices, temperatures, enough=enough)
-        nothing = np.zeros(prices.size)
-        return max((found, (self.value(nothing), nothing)), key=lambda pair: pair[0])
+        value, best = climb(self.columns, np.array(self.state), begin, prices, temperatures, enough=enough)
+        # At these prices nobody is worth more than it costs at the least, whatever rounding does: g is their sum.
+        least = np.zeros(prices.size)
+        least[: serve.size] = self.cost.min(axis=1)
+        found = (value - self._rounding(best), best), (self.value(least), least)
+        return max(found, key=lambda pair: pair[0])
+
+    def _rounding(self, prices: FloatArray) -> float:
+        """Return what rounding can add to g: a part of the sizes of what it sums, which can be far above g itself."""
+        n, m = self.cost.shape
+        load, place, part = prices[n:-1].reshape(3, m)
+        shared = load**2 * self.cpu / (4.0 * self.worth) + place * self.capacity + part
+        summed = np.abs(prices[:n]).sum() + shared.sum() + prices[-1] * self.max_open
+        return float((n + m) * np.finfo(np.float64).eps * summed)
 
     def _useful(self) -> BoolArray:
         """Return which of (λ, μ, ν, θ) are of use: a constraint that cannot bind has price 0."""

@@ -66,7 +66,8 @@ class Equilibrium:
             full = np.log(np.maximum(count, 1e-9) / np.maximum(utility.capacity, 1e-9))
             place = np.maximum(0.0, place + temperature * full)
             if utility.demand is not None:
-                over = temperature * np.log(np.maximum(held, 1e-9)) / np.maximum(typical, 1e-300)
+                over = np.where(typical > 0, temperature * np.log(np.maximum(held, 1e-9)), 0.0)
+                over = over / np.where(typical > 0, typical, 1.0)
                 load = np.maximum(0.0, load + STEP * over)
                 continue
             # The marginal cost of load: how fast the worth of those who are there falls with the level.

@@ -79,7 +79,8 @@ def _construct(run: Run, is_open: BoolArray, *, rent: float = 0.0) -> ServerLoad
     if rent > 0:
         cost = loads.marginal(waiting[:BLOCK])
         spread = np.where(np.isfinite(cost), cost, -np.inf).max(axis=1) - cost.min(axis=1)
-        rent *= float(np.nanmedian(np.where(np.isfinite(spread), spread, np.nan)))
+        spread = spread[np.isfinite(spread)]
+        rent *= float(np.median(spread)) if spread.size else 0.0
 
     def price(users: IntArray) -> FloatArray:
         return loads.marginal(users) + (rent * _part(loads, users) if rent > 0 else 0.0)

@@ -141,8 +141,9 @@ class ServerLoads:
         cycles = problem.load_cycles[users][:, None]
         part = np.divide(problem.deadline_cycles[users][:, None], cycles, out=np.ones_like(cycles), where=cycles > 0)
         late = problem.deadline_transfer_latency(users[:, None], self._servers) + compute * part
-        excess = np.maximum(0.0, late - problem.network.users.deadline_s[users][:, None])
-        return problem.deadline_penalty * excess
+        deadline = problem.network.users.deadline_s[users][:, None]
+        # Pairs that take for ever are not feasible, whatever their lateness costs.
+        return problem.deadline_penalty * np.where((late > deadline) & np.isfinite(late), late - deadline, 0.0)
 
     def server_cost(self, server: int) -> float:
         """Return what a server and its users add to a P1 objective, its opening included.

@@ -112,6 +112,11 @@ class Problem(ABC):
 
     @property
     @abstractmethod
+    def wireless_latency(self) -> FloatArray:
+        """Wireless part of T_i, shape (N,), s; infinite for a user without coverage who has something to send."""
+
+    @property
+    @abstractmethod
     def load_bits(self) -> FloatArray:
         """w_i, bits whose processing time counts in the user's latency, shape (N,)."""
 
@@ -232,7 +237,7 @@ class Problem(ABC):
             return np.zeros(late.shape)
         deadline = self.network.users.deadline_s[users]
         with np.errstate(invalid="ignore"):
-            return np.where(late > within(deadline), self.deadline_penalty * (late - deadline), 0.0)
+            return np.where(late > deadline, self.deadline_penalty * (late - deadline), 0.0)
 
     def compute_floor(self, users: IntArray, servers: IntArray) -> FloatArray:
         """Return the least CPU with which pairs meet a hard deadline, cycles/s; infinite where none does.

@@ -161,7 +161,7 @@ class NetworkStates:
             late = np.take_along_axis(self.late_transfer, pick, axis=2)[..., 0]
             late = late + np.divide(self.late_cycles, shares, out=np.zeros((b, n)), where=self.late_cycles > 0)
             with np.errstate(invalid="ignore"):
-                excess = np.where(late > within(self.deadline), late - self.deadline, 0.0)
+                excess = np.where(late > self.deadline, late - self.deadline, 0.0)
             latency = latency + np.array([p.deadline_penalty for p in self.problems])[:, None] * excess
         used = np.bincount(at.ravel(), minlength=b * m).reshape(b, m) > 0
         cost = self.weight * latency.sum(axis=1) + self.opening * used.sum(axis=1) + self.constant

@@ -190,8 +190,6 @@ def _subset_costs(problem: Problem, server: int, members: _Members) -> FloatArra
     late = problem.deadline_transfer_latency(everyone, here)[user]
     late = late + compute_latency(problem.deadline_cycles[user], share)
     deadline = problem.network.users.deadline_s[user]
-    with np.errstate(invalid="ignore"):
-        excess = np.where(late > within(deadline), late - deadline, 0.0)
     if isinstance(problem, Placement):
         weight = problem.user_weight
         cost = weight * latency
@@ -200,8 +198,10 @@ def _subset_costs(problem: Problem, server: int, members: _Members) -> FloatArra
         weight = 1.0
         cost = np.where(np.isfinite(latency), -problem.beta * np.exp(deadline - latency), np.inf)
     if problem.deadline == "hard":
-        cost = np.where(excess > 0, np.inf, cost)
+        cost = np.where(late > within(deadline), np.inf, cost)
     elif problem.deadline_penalty > 0:
+        with np.errstate(invalid="ignore"):
+            excess = np.where(late > deadline, late - deadline, 0.0)
         cost = cost + weight * problem.deadline_penalty * excess
     total: FloatArray = np.bincount(subset, weights=cost, minlength=size.size).astype(np.float64)
     used = np.bincount(subset, weights=share, minlength=size.size)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dtopt.bounds import SLACK
+from dtopt.sharing import compute_latency
 from solvers.milp.common import Formulation, check_size, common_step, price
 from solvers.milp.engine import Model
 
@@ -37,23 +38,35 @@ class PlacementFormulation(Formulation):
         self.weight = problem.user_weight
         transfer = np.where(self.allowed, problem.transfer_matrix, 0.0)
         self.pair_cost: FloatArray = self.weight * transfer
-        alone = self.root_load[:, None] ** 2 / self.cpu
+        alone = self.alone()
         least = np.where(self.allowed, self.pair_cost + self.weight * alone, np.inf).min(axis=1)
         floor = float(least.sum()) + problem.opening_cost + self.constant
         self.least = floor - SLACK * abs(floor)
         # The scale brings the objective of the model to the order of 1.
         self.scale = float(np.abs(least).sum()) + problem.opening_cost or float(np.abs(self.pair_cost).max()) or 1.0
 
+    def alone(self) -> FloatArray:
+        """Return the compute latency of users alone on servers with all of the CPU, s, shape (N, M)."""
+        return compute_latency(self.root_load[:, None] ** 2, self.cpu)
+
     def start(self) -> list[tuple[Any, float]]:
         """Make the model with the common variables and rows; return the terms of its objective so far."""
         problem = self.problem
-        model = self.model = Model(self.allowed, self.check)
+        # Presolve has cut off optima of models with lateness.
+        model = self.model = Model(self.allowed, self.check, presolve=not self.prices_lateness)
         self.is_open = [model.variable(up=1.0, integer=True) for _ in range(problem.n_stations)]
         self.capacity_rows(self.is_open)
         if problem.max_open < problem.n_stations:
             model.row([(y, 1.0) for y in self.is_open], "<", float(problem.max_open))
         terms = [(x, self.pair_cost[pair] / self.scale) for pair, x in model.pair.items()]
         return terms + [(y, problem.opening_cost / self.scale) for y in self.is_open]
+
+    @property
+    def prices_lateness(self) -> bool:
+        """Whether the model has rows for the price of soft deadlines."""
+        problem = self.problem
+        priced = problem.deadline == "soft" and problem.deadline_penalty > 0 and problem.sharing != "fixed"
+        return priced and bool(np.isfinite(problem.network.users.deadline_s).any())
 
     def lateness(self, load: list[list[tuple[Any, float]]], per_load: FloatArray) -> list[tuple[Any, float]]:
         """Add the lateness of soft deadlines where it grows with what is on the server; return its objective terms.
@@ -67,7 +80,7 @@ class PlacementFormulation(Formulation):
         """
         problem, model = self.problem, self.model
         deadline = problem.network.users.deadline_s
-        if problem.deadline != "soft" or problem.deadline_penalty == 0 or not np.isfinite(deadline).any():
+        if not self.prices_lateness:
             return []
         transfer = problem.deadline_transfer_latency(*self.grid)
         most = [sum(c for _, c in sorted(load[k], key=lambda t: -t[1])[: self.room[k]]) for k in range(len(load))]
@@ -116,7 +129,7 @@ class EqualPlacement(PlacementFormulation):
         sizes = self.allowed.sum(axis=0).astype(int)
         products = int(sum(n * (n - 1) // 2 for n in sizes.tolist()))
         check_size(2 * products, f"the products of pairs under equal sharing ({problem.n_users} users)")
-        seconds = self.root_load[:, None] ** 2 / self.cpu
+        seconds = self.alone()
         self.pair_cost = self.pair_cost + self.weight * seconds
         terms = self.start()
         model = self.model
@@ -189,6 +202,8 @@ class OptimalPlacement(PlacementFormulation):
         """Add the most violated tangent of each server at a fractional solution."""
         added = False
         for k, users in enumerate(self.model.of_server):
+            if not users:
+                continue
             is_open = values[self.is_open[k]]
             if is_open <= 1e-6:
                 continue

@@ -47,17 +47,14 @@ class MigrationModel(AssociationModel):
     def __init__(self, problem: Migration, run: Run) -> None:
         super().__init__(problem, run)
         self.constant = -(1.0 - problem.beta) * float(problem.energy_j.sum())
-        self.deadline: FloatArray = within(problem.network.users.deadline_s)[:, None]
+        self.deadline: FloatArray = problem.network.users.deadline_s[:, None]
         self.transfer: FloatArray = np.where(self.allowed, problem.transfer_matrix, np.inf)
         alone = self.worth(self.transfer + compute_latency(problem.load_cycles[:, None], self.cpu))
         best_alone = np.where(self.allowed, alone, -np.inf).max(axis=1)
         self.choose_units(float(np.abs(best_alone).sum()), problem.n_users)
 
     def worth(self, latency: FloatArray) -> FloatArray:
-        """Return the utility at latencies, shape (N, M), less the penalty of soft deadlines; 0 at infinite latency.
-
-        The exact deadline is in the exponent; only with the tolerance added is anybody late.
-        """
+        """Return the utility at latencies, shape (N, M), less the penalty of soft deadlines; 0 at infinite latency."""
         problem = self.problem
         utility = problem.beta * np.exp(problem.network.users.deadline_s[:, None] - latency)
         if problem.deadline == "soft":
@@ -94,7 +91,7 @@ class EqualMigration(MigrationModel):
 
         def cost(k: int, n: int) -> FloatArray:
             latency = self.transfer[:, k : k + 1] + n * problem.load_cycles[:, None] / self.cpu[k]
-            able = self.allowed[:, k] & ((latency <= self.deadline)[:, 0] | (problem.deadline == "soft"))
+            able = self.allowed[:, k] & ((latency <= within(self.deadline))[:, 0] | (problem.deadline == "soft"))
             return np.where(able, -self.worth(latency)[:, 0], np.inf)
 
         self.by_counts(cost)
@@ -213,7 +210,7 @@ class OptimalMigration(MigrationModel):
         late = np.where(np.isfinite(latency), np.maximum(latency - deadline, 0.0), 0.0)
         if problem.deadline == "hard":
             # Its share is clamped rather than that the deadline be missed.
-            latency = np.minimum(latency, deadline)
+            latency = np.minimum(latency, within(deadline))
             late = np.zeros_like(late)
         convex = problem.beta * np.exp(problem.network.users.deadline_s - latency)
         return convex - problem.deadline_penalty * late, convex

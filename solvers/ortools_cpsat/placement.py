@@ -145,7 +145,7 @@ class EqualPlacement(PlacementModel):
         able = latency <= within(deadline)
         if problem.deadline == "soft":
             with np.errstate(invalid="ignore"):
-                excess = np.where(able, 0.0, latency - deadline)
+                excess = np.where(latency > deadline, latency - deadline, 0.0)
             cost = cost + self.worth * problem.deadline_penalty * np.where(np.isfinite(excess), excess, 0.0)
             able = np.ones_like(able)
         return np.asarray(np.where(able, cost, np.inf))
@@ -247,8 +247,7 @@ class OptimalPlacement(PlacementModel):
         """Add the price of soft deadlines that are missed on server k; T_ini is linear in its load."""
         problem = self.problem
         deadline = problem.network.users.deadline_s
-        # What is late by less than the tolerance is not late to the evaluator.
-        early = problem.deadline_transfer_latency(*self.grid)[:, k] - within(deadline)
+        early = problem.deadline_transfer_latency(*self.grid)[:, k] - deadline
         price = self.worth * problem.deadline_penalty * self.units
         s, cpu = problem.root_load, float(self.cpu[k])
         for i in self.of_server[k]:

@@ -63,7 +63,8 @@ def _draw(linear: Linearised, association: IntArray, rng: np.random.Generator) -
     if order is None:
         return None
     places = np.arange(servers.size)
-    if cost[places, order].sum() >= np.trace(cost) - 1e-12 * abs(np.trace(cost)):
+    now = float(np.trace(cost))
+    if np.isfinite(now) and cost[places, order].sum() >= now - 1e-12 * abs(now):
         return None
     moved = association.copy()
     real = picks >= 0

@@ -186,7 +186,7 @@ class Linearised:
         members = np.flatnonzero(stay)
         column = columns[association[members]]
         brought = self.sums(self.brings, association)[servers] - brings + brings[:, None]
-        load = brought / self.cpu[servers]
+        load = compute_latency(brought, self.cpu[servers])
         newcomers = out[:, None]
         cost = np.where(real[:, None], self.cost[newcomers, servers], 0.0)
         if self.problem.sharing != "fixed":
