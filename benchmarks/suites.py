@@ -1,6 +1,6 @@
 """Makes the shipped suites: their instances, and best-known values and bounds at generous limits.
 
-python benchmarks/suites.py define [SUITE…]            writes recipes and hashes; values of unchanged instances are kept
+python benchmarks/suites.py define [SUITE…]            writes recipes and hashes; see `kept_values` for the others
 python benchmarks/suites.py solve [SUITE…] --limit 60  runs solvers on what is not proven optimal, keeps what is better
 
 `define` is for a new release of a suite. Values are kept true from then on by `dtopt suite update`, by the same checks.
@@ -12,14 +12,17 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from dtopt.problem import Placement
+from dtopt.evaluation import evaluate
+from dtopt.problem import Placement, Problem
 from dtopt.registry import solve
-from instances.suites.recipes import problem_of, rounded_hash
-from instances.suites.suite import Entry, Suite, read_suite, write_suite
+from instances.suites.recipes import problem_of
+from instances.suites.suite import Entry, Known, Suite, read_suite, write_suite
 from instances.suites.upkeep import accept_bound, accept_solution
 from reports.gap import uncontrollable
 
 DATA = Path(__file__).resolve().parents[1] / "instances" / "suites" / "data"
+#: Added to who found a solution where it is one of an earlier release.
+JUDGED_AGAIN = "; judged again on a later release"
 SUMMARIES = {
     "paper": "the paper's setting, Table II, under every CPU sharing and both objectives",
     "city": "users on streets, clustered at hot spots, under macro and small cells",
@@ -97,30 +100,46 @@ def definitions() -> dict[str, list[tuple[str, dict[str, Any]]]]:
     }
 
 
+def kept_values(before: Entry, problem: Problem) -> tuple[Known | None, Known | None]:
+    """Return the best-known value and the bound that an instance keeps from the last release.
+
+    Where the instance has changed, its bound is given up. Its solution is kept, with its new value, if it still fits.
+    """
+    if before.hash == problem.content_hash or before.best is None:
+        return before.best, before.bound
+    solution = before.best.solution
+    if solution is None or len(solution.association) != problem.n_users:
+        return None, None
+    judged = evaluate(problem, solution)
+    if not judged.feasible:
+        return None, None
+    how = f"{before.best.how.removesuffix(JUDGED_AGAIN)}{JUDGED_AGAIN}"
+    return Known.of(judged.objective, how, before.best.date, solution), None
+
+
 def define(names: list[str]) -> None:
     """Write recipes and hashes; raises the release of a suite whose instances are not what they were."""
     made = definitions()
     for name in names:
         path = DATA / f"{name}.json"
         before = read_suite(path) if path.exists() else None
-        known = {} if before is None else {entry.hash: entry for entry in before.instances}
+        known = {} if before is None else {entry.name: entry for entry in before.instances}
         entries = []
         for label, recipe in made[name]:
             problem = problem_of(recipe)
             objective = problem.objective.replace("-", " ") if isinstance(problem, Placement) else "utility"
-            held = known.get(problem.content_hash)
+            best, bound = kept_values(known[label], problem) if label in known else (None, None)
             entries.append(
                 Entry(
                     name=label,
                     hash=problem.content_hash,
-                    rounded=rounded_hash(problem),
                     kind=problem.kind,
                     objective=objective,
                     users=problem.n_users,
                     stations=problem.n_stations,
                     recipe=recipe,
-                    best=held.best if held else None,
-                    bound=held.bound if held else None,
+                    best=best,
+                    bound=bound,
                     uncontrollable_objective=uncontrollable(problem),
                 )
             )

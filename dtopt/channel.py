@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.arrays import FloatArray, IntArray, float_array, int_array
+from dtopt.elementary import hypot
 from dtopt.errors import InputError
 from dtopt.propagation import Propagation
 
@@ -129,7 +130,7 @@ class ModelledChannel:
         assert users.position_m is not None  # noqa: S101 - what check() has seen to
         assert stations.position_m is not None  # noqa: S101
         gap = users.position_m[user] - stations.position_m[station]
-        return self.model.gain(np.hypot(gap[..., 0], gap[..., 1]), user, station)
+        return self.model.gain(hypot(gap[..., 0], gap[..., 1]), user, station)
 
     def strongest(self, users: Users, stations: BaseStations) -> tuple[IntArray, FloatArray]:
         """Return for each user the station of largest gain (lowest index on a tie) and that gain."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dtopt.elementary import exp
 from dtopt.problem import Migration, Placement
 from dtopt.sharing import compute_latency, cpu_shares
 from dtopt.tolerances import within
@@ -374,7 +375,7 @@ def _migration_terms(
     n = problem.n_users
     placed = np.flatnonzero(solution.association >= 0)
     server = solution.association[placed]
-    satisfaction = float(problem.beta * np.exp(problem.network.users.deadline_s - latency).sum())
+    satisfaction = float(problem.beta * exp(problem.network.users.deadline_s - latency).sum())
     energy = float(problem.energy_j.sum())
     utility = satisfaction - (1.0 - problem.beta) * energy
     if placed.size < n:

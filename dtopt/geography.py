@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.arrays import number
+from dtopt.elementary import RADIANS_PER_DEGREE, cos_sin_turns
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray
@@ -46,21 +47,24 @@ class Projection:
 
     @property
     def _metres_per_radian(self) -> tuple[float, float]:
-        phi = np.radians(self.latitude)
-        bend = 1.0 - WGS84_ECCENTRICITY2 * np.sin(phi) ** 2
-        across = WGS84_RADIUS_M / np.sqrt(bend) * np.cos(phi)
-        along = WGS84_RADIUS_M * (1.0 - WGS84_ECCENTRICITY2) / bend**1.5
+        cosine, sine = cos_sin_turns(self.latitude / 360.0)
+        bend = 1.0 - WGS84_ECCENTRICITY2 * (sine * sine)
+        root = np.sqrt(bend)
+        across = WGS84_RADIUS_M / root * cosine
+        along = WGS84_RADIUS_M * (1.0 - WGS84_ECCENTRICITY2) / (bend * root)
         return float(across), float(along)
 
     def to_metres(self, latitude: FloatArray, longitude: FloatArray) -> FloatArray:
         """Return positions east and north of the origin, shape (n, 2), m."""
         across, along = self._metres_per_radian
         east = (longitude - self.longitude + 180.0) % 360.0 - 180.0
-        return np.column_stack([across * np.radians(east), along * np.radians(latitude - self.latitude)])
+        return np.column_stack(
+            [across * (RADIANS_PER_DEGREE * east), along * (RADIANS_PER_DEGREE * (latitude - self.latitude))]
+        )
 
     def to_degrees(self, position_m: FloatArray) -> FloatArray:
         """Return latitude and longitude of positions in metres, shape (n, 2), degrees."""
         across, along = self._metres_per_radian
-        latitude = self.latitude + np.degrees(position_m[:, 1] / along)
-        east = self.longitude + np.degrees(position_m[:, 0] / max(across, 1e-9))
+        latitude = self.latitude + position_m[:, 1] / along / RADIANS_PER_DEGREE
+        east = self.longitude + position_m[:, 0] / max(across, 1e-9) / RADIANS_PER_DEGREE
         return np.column_stack([latitude, (east + 180.0) % 360.0 - 180.0])

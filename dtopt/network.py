@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.arrays import UNLIMITED, FloatArray, IntArray, float_array, int_array, names, number
+from dtopt.elementary import LN2, hypot, log1p, power10
 from dtopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -199,11 +200,11 @@ class Network:
     @property
     def noise_w(self) -> float:
         """Noise power over the whole band, W·N0 of (3), W."""
-        return float(10.0 ** (self.noise_dbm_per_hz / 10.0 - 3.0) * self.bandwidth_hz)
+        return float(power10(self.noise_dbm_per_hz / 10.0 - 3.0)) * self.bandwidth_hz
 
     def rate(self, gain: FloatArray, tx_power_w: FloatArray) -> FloatArray:
         """Return achievable uplink rates of (3), bit/s, with the logarithm to base 2."""
-        return np.asarray(self.bandwidth_hz * np.log1p(tx_power_w * gain / self.noise_w) / np.log(2.0))
+        return np.asarray(self.bandwidth_hz * log1p(tx_power_w * gain / self.noise_w) / LN2)
 
     @cached_property
     def _access(self) -> tuple[IntArray, FloatArray]:
@@ -251,7 +252,7 @@ class Network:
     def _straight(self, first: IntArray, second: IntArray) -> FloatArray:
         assert self.stations.position_m is not None  # noqa: S101 - checked by `station_distance`
         gap = self.stations.position_m[first] - self.stations.position_m[second]
-        return np.hypot(gap[..., 0], gap[..., 1])
+        return hypot(gap[..., 0], gap[..., 1])
 
     def wireless_latency(self, bits: FloatArray) -> FloatArray:
         """Return the time to send `bits` (shape (N,)) to the access station, (4), s; infinite without coverage."""

@@ -1,7 +1,8 @@
 """Path loss, line of sight, shadowing and fading: where channel power gains come from.
 
 The random parts are functions of (seed, user, station) by a counter-based generator, so that any block of the
-gain matrix can be computed alone, in any order, and is the same on every machine and NumPy version.
+gain matrix can be computed alone, in any order, and is the same on every machine and NumPy version; so are the
+functions used, those of `dtopt.elementary`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from dtopt.arrays import choice, number
+from dtopt.elementary import exp, hypot, log10, normal_pair, power10
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,6 +25,7 @@ __all__ = [
     "PathLoss",
     "Propagation",
     "los_probability",
+    "normals",
     "path_loss_db",
     "uniforms",
 ]
@@ -69,11 +72,9 @@ def uniforms(seed: int, stream: int, user: IntArray, station: IntArray) -> Float
     return np.asarray(((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
 
 
-def _normals(seed: int, stream: int, user: IntArray, station: IntArray) -> tuple[FloatArray, FloatArray]:
+def normals(seed: int, stream: int, user: IntArray, station: IntArray) -> tuple[FloatArray, FloatArray]:
     """Return two independent standard normals for each pair (Box and Muller); takes streams `stream` and the next."""
-    radius = np.sqrt(-2.0 * np.log(uniforms(seed, stream, user, station)))
-    angle = 2.0 * np.pi * uniforms(seed, stream + 1, user, station)
-    return radius * np.cos(angle), radius * np.sin(angle)
+    return normal_pair(uniforms(seed, stream, user, station), uniforms(seed, stream + 1, user, station))
 
 
 def los_probability(cell: str, distance_m: FloatArray) -> FloatArray:
@@ -89,7 +90,7 @@ def los_probability(cell: str, distance_m: FloatArray) -> FloatArray:
     decay = 63.0 if cell == "uma" else 36.0
     d = np.maximum(distance_m, 18.0)
     near = 18.0 / d
-    return np.asarray(near + np.exp(-d / decay) * (1.0 - near))
+    return np.asarray(near + exp(-d / decay) * (1.0 - near))
 
 
 def path_loss_db(
@@ -112,21 +113,22 @@ def path_loss_db(
     """
     flat = np.maximum(distance_m, MINIMUM_DISTANCE_M)
     if model == "simple":
-        return np.asarray(128.1 + 37.6 * np.log10(flat / 1000.0))
+        return np.asarray(128.1 + 37.6 * log10(flat / 1000.0))
     height = ANTENNA_HEIGHT_M[model]
     rise = height - user_height_m
-    distance = np.hypot(flat, rise)
-    log_distance, log_carrier = np.log10(distance), np.log10(carrier_ghz)
+    distance = hypot(flat, rise)
+    log_distance, log_carrier = log10(distance), log10(carrier_ghz)
     breakpoint_m = (
         4.0 * (height - ENVIRONMENT_HEIGHT_M) * (user_height_m - ENVIRONMENT_HEIGHT_M) * carrier_ghz * 1e9
     ) / SPEED_OF_LIGHT
+    log_edge = log10(breakpoint_m * breakpoint_m + rise * rise)
     if model == "uma":
         near = 28.0 + 22.0 * log_distance + 20.0 * log_carrier
-        far = 28.0 + 40.0 * log_distance + 20.0 * log_carrier - 9.0 * np.log10(breakpoint_m**2 + rise**2)
+        far = 28.0 + 40.0 * log_distance + 20.0 * log_carrier - 9.0 * log_edge
         blocked = 13.54 + 39.08 * log_distance + 20.0 * log_carrier - 0.6 * (user_height_m - 1.5)
     else:
         near = 32.4 + 21.0 * log_distance + 20.0 * log_carrier
-        far = 32.4 + 40.0 * log_distance + 20.0 * log_carrier - 9.5 * np.log10(breakpoint_m**2 + rise**2)
+        far = 32.4 + 40.0 * log_distance + 20.0 * log_carrier - 9.5 * log_edge
         blocked = 22.4 + 35.3 * log_distance + 21.3 * log_carrier - 0.3 * (user_height_m - 1.5)
     clear = np.where(flat <= breakpoint_m, near, far)
     return np.asarray(np.where(los, clear, np.maximum(clear, blocked)))
@@ -188,13 +190,26 @@ class Propagation:
         loss = path_loss_db(cell, distance_m, los, carrier_ghz=self.carrier_ghz)
         if self.shadowing:
             clear, blocked = SHADOWING_DB[cell]
-            loss = loss + np.where(los, clear, blocked) * _normals(self.seed, _STREAM_SHADOW, user, station)[0]
-        gain = 10.0 ** (-loss / 10.0)
+            loss = loss + np.where(los, clear, blocked) * normals(self.seed, _STREAM_SHADOW, user, station)[0]
+        gain = power10(-loss / 10.0)
         if self.fading == "none":
             return np.asarray(gain)
-        real, imaginary = _normals(self.seed, _STREAM_FADING, user, station)
-        k = 10.0 ** (self.rician_k_db / 10.0) if self.fading == "rician" else 0.0
+        real, imaginary = normals(self.seed, _STREAM_FADING, user, station)
+        return np.asarray(gain * self.fading_power(los, real, imaginary))
+
+    def fading_power(self, los: BoolArray, real: FloatArray, imaginary: FloatArray) -> FloatArray:
+        """Return the power of small-scale fading, of mean 1.
+
+        Parameters
+        ----------
+        los : ndarray of bool
+            Which pairs see each other.
+        real, imaginary : ndarray
+            Standard normals: the amplitude of the scattered part.
+        """
+        k = float(power10(self.rician_k_db / 10.0)) if self.fading == "rician" else 0.0
         # Without line of sight there is no dominant path; the simple model does not tell the two apart.
-        direct = np.full(los.shape, k) if cell == "simple" else np.where(los, k, 0.0)
-        power = ((np.sqrt(2.0 * direct) + real) ** 2 + imaginary**2) / (2.0 * (direct + 1.0))
-        return np.asarray(gain * power)
+        everywhere = self.path_loss == "simple"
+        direct = np.full(los.shape, k) if everywhere else np.where(los, k, 0.0)
+        amplitude = np.sqrt(2.0 * direct) + real
+        return np.asarray((amplitude * amplitude + imaginary * imaginary) / (2.0 * (direct + 1.0)))

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from dtopt.arrays import choice, int_array
+from dtopt.elementary import exp, total
 from dtopt.errors import InputError
-from dtopt.evaluation import evaluate
 from dtopt.network import BaseStations, Network, Users
 from dtopt.problem import LONGEST_UTILITY_DEADLINE_S, Migration, Placement
-from dtopt.solution import Solution
+from dtopt.sharing import cpu_shares
 from instances import constants
+from instances.draws import normal, uniform
 from instances.reference import reference_association
 
 if TYPE_CHECKING:
@@ -73,13 +74,13 @@ def count(value: int, name: str, *, maximum: int | None = None) -> int:
 
 def draw_twins(rng: np.random.Generator, users: int) -> tuple[FloatArray, FloatArray]:
     """Return D_i and ΔD_i, bit."""
-    data = rng.uniform(*constants.DATA_RANGE_BITS, users)
-    return data, data * rng.uniform(*constants.UPDATE_SHARE_RANGE, users)
+    data = uniform(rng, *constants.DATA_RANGE_BITS, users)
+    return data, data * uniform(rng, *constants.UPDATE_SHARE_RANGE, users)
 
 
 def fair_capacity(users: int, cpu_hz: FloatArray) -> IntArray:
     """Return N_k in proportion to the CPUs, with `constants.CAPACITY_SLACK` times as many places as users."""
-    capacity: IntArray = np.ceil(constants.CAPACITY_SLACK * users * cpu_hz / cpu_hz.sum()).astype(np.int64)
+    capacity: IntArray = np.ceil(constants.CAPACITY_SLACK * users * cpu_hz / total(cpu_hz)).astype(np.int64)
     return capacity
 
 
@@ -114,8 +115,8 @@ class Deadlines:
 
 def proportional_demand(problem: Placement) -> tuple[FloatArray, None]:
     """Share `constants.FIXED_LOAD` of all CPUs among the twins in proportion to √(κ w_i), as optimal sharing would."""
-    total = constants.FIXED_LOAD * problem.network.stations.cpu_hz.sum()
-    return np.asarray(total * problem.root_load / problem.root_load.sum()), None
+    used = constants.FIXED_LOAD * total(problem.network.stations.cpu_hz)
+    return np.asarray(used * problem.root_load / total(problem.root_load)), None
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +234,7 @@ def _fitted(scene: Scene, free: Placement, sharing: Sharing) -> tuple[Placement,
             if association is not None:
                 return problem, association
             demand = CUT * demand
-    places = int(np.minimum(scene.capacity, len(scene.user_m)).sum())
+    places = int(np.minimum(scene.capacity, len(scene.user_m)).sum(dtype=np.int64))
     raise InputError(f"{len(scene.user_m)} users do not fit {len(scene.station_m)} servers with {places} places")
 
 
@@ -265,19 +266,27 @@ def _with_deadlines(scene: Scene, problem: Problem, association: IntArray | None
     deadline = users.deadline_s
     if scene.deadlines is not None and association is not None:
         rng = streams(scene.seed).deadlines
-        judged = evaluate(problem, Solution(association))
+        shares = cpu_shares(problem, association)
         if scene.deadlines.share_spread > 0 and problem.sharing == "optimal":
-            shares = judged.cpu_share_hz * np.exp(rng.normal(0.0, scene.deadlines.share_spread, users.count))
-            total = np.bincount(association, weights=shares, minlength=problem.n_stations)
-            shares *= (problem.network.stations.cpu_hz / np.maximum(total, 1.0))[association]
-            judged = evaluate(problem, Solution(association, cpu_share_hz=shares))
-        reached = judged.deadline_latency_s
+            shares = shares * exp(normal(rng, scene.deadlines.share_spread, users.count))
+            given = np.bincount(association, weights=shares, minlength=problem.n_stations)
+            shares *= (problem.network.stations.cpu_hz / np.maximum(given, 1.0))[association]
+        reached = _deadline_latency(problem, association, shares)
         span = scene.deadlines.placement_s if problem.kind == "placement" else scene.deadlines.update_s
-        drawn = rng.uniform(*span, users.count)
-        deadline = np.maximum(drawn, reached * (1.0 + rng.uniform(*scene.deadlines.slack, users.count)))
+        drawn = uniform(rng, *span, users.count)
+        deadline = np.maximum(drawn, reached * (1.0 + uniform(rng, *scene.deadlines.slack, users.count)))
     if scene.given_deadline_s is not None:
         deadline = scene.given_deadline_s
         if problem.kind == "migration":
             # Its utility needs a deadline: no limit is the longest.
             deadline = np.where(np.isinf(deadline), LONGEST_UTILITY_DEADLINE_S, deadline)
     return replace(problem, network=replace(problem.network, users=replace(users, deadline_s=deadline)))
+
+
+def _deadline_latency(problem: Problem, association: IntArray, share_hz: FloatArray) -> FloatArray:
+    """Return what counts against the deadlines at an association and CPU shares, shape (N,), s."""
+    transfer = problem.deadline_transfer_latency(np.arange(problem.n_users), association)
+    cycles = problem.deadline_cycles
+    # With nothing to compute there may be no share.
+    compute = np.divide(cycles, share_hz, out=np.zeros(cycles.size), where=cycles > 0)
+    return transfer + compute

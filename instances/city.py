@@ -10,6 +10,7 @@ from dtopt.channel import GainMatrix
 from dtopt.propagation import Propagation
 from instances import constants, layout
 from instances.assembly import Scene, assemble, count, draw_twins, fair_capacity, streams
+from instances.draws import uniform
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray
@@ -50,8 +51,8 @@ def city(
     )
     cpu = np.where(
         kinds == _MACRO,
-        random.stations.uniform(*constants.CPU_RANGE_HZ, m),
-        random.stations.uniform(*constants.SMALL_CPU_RANGE_HZ, m),
+        uniform(random.stations, *constants.CPU_RANGE_HZ, m),
+        uniform(random.stations, *constants.SMALL_CPU_RANGE_HZ, m),
     )
     user_m = layout.hot_spot_users(random.users, n, spots, side)
     earlier_m = layout.to_streets(layout.steps(random.users, user_m, constants.STEP_M), side)

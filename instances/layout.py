@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from dtopt.channel import CandidateGains
+from dtopt.elementary import cos_sin_turns, hypot
+from dtopt.nearest import nearest
 from instances import constants
+from instances.draws import choice, normal, popularity, uniform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,19 +28,18 @@ def spread_points(rng: np.random.Generator, count: int, side_m: float) -> FloatA
     candidate).
     """
     points = np.empty((count, 2))
-    points[0] = rng.uniform(0.0, side_m, 2)
+    points[0] = uniform(rng, 0.0, side_m, 2)
     for i in range(1, count):
-        draws = rng.uniform(0.0, side_m, (constants.SITE_CANDIDATES, 2))
+        draws = uniform(rng, 0.0, side_m, (constants.SITE_CANDIDATES, 2))
         gap = draws[:, None, :] - points[None, :i, :]
-        points[i] = draws[np.hypot(gap[..., 0], gap[..., 1]).min(axis=1).argmax()]
+        points[i] = draws[hypot(gap[..., 0], gap[..., 1]).min(axis=1).argmax()]
     return points
 
 
 def steps(rng: np.random.Generator, position_m: FloatArray, longest_m: float) -> FloatArray:
     """Return positions one step away, in random directions, kept inside the box that holds the given ones."""
-    length = rng.uniform(0.0, longest_m, len(position_m))
-    angle = rng.uniform(0.0, 2.0 * np.pi, len(position_m))
-    moved = position_m + length[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+    length = uniform(rng, 0.0, longest_m, len(position_m))
+    moved = position_m + length[:, None] * np.column_stack(cos_sin_turns(rng.random(len(position_m))))
     return np.asarray(np.clip(moved, position_m.min(axis=0), position_m.max(axis=0)))
 
 
@@ -56,10 +57,9 @@ def to_streets(position_m: FloatArray, side_m: float) -> FloatArray:
 
 def hot_spot_users(rng: np.random.Generator, count: int, spots_m: FloatArray, side_m: float) -> FloatArray:
     """Return users on the streets, most of them near hot spots of different popularity, shape (count, 2), m."""
-    anywhere = rng.uniform(0.0, side_m, (count, 2))
-    popularity = rng.dirichlet(np.full(len(spots_m), 2.0))
-    near = spots_m[rng.choice(len(spots_m), count, p=popularity)]
-    near = near + rng.normal(0.0, constants.HOT_SPREAD_M, (count, 2))
+    anywhere = uniform(rng, 0.0, side_m, (count, 2))
+    near = spots_m[choice(rng, count, popularity(rng, len(spots_m)))]
+    near = near + normal(rng, constants.HOT_SPREAD_M, (count, 2))
     hot = rng.random(count) < constants.HOT_SHARE
     return to_streets(np.where(hot[:, None], near, anywhere), side_m)
 
@@ -73,7 +73,7 @@ def corners(rng: np.random.Generator, count: int, spots_m: FloatArray, side_m: f
     for i in range(count):
         spot = spots_m[i % len(spots_m)]
         for _ in range(constants.SITE_CANDIDATES):
-            corner = np.clip(np.round((spot + rng.normal(0.0, constants.HOT_SPREAD_M, 2)) / block), 0, last) * block
+            corner = np.clip(np.round((spot + normal(rng, constants.HOT_SPREAD_M, 2)) / block), 0, last) * block
             if tuple(corner) not in taken:
                 break
         taken.add(tuple(corner))
@@ -99,7 +99,7 @@ def mixed_gain(
     station = np.broadcast_to(station, (len(user_m), station.shape[1]))
     user = np.arange(len(user_m))[:, None]
     gap = user_m[:, None, :] - station_m[station]
-    distance = np.hypot(gap[..., 0], gap[..., 1])
+    distance = hypot(gap[..., 0], gap[..., 1])
     gain = np.empty(station.shape)
     for number, model in enumerate(models):
         of_kind: BoolArray = kind[station] == number
@@ -112,6 +112,5 @@ def candidate_gains(
 ) -> CandidateGains:
     """Return the gains to the nearest `constants.RADIO_CANDIDATES` stations of each user."""
     count = min(constants.RADIO_CANDIDATES, len(station_m))
-    _, nearest = cKDTree(station_m).query(user_m, k=count)
-    station = np.asarray(nearest, dtype=np.int64).reshape(len(user_m), count)
+    station = nearest(station_m, user_m, count)
     return CandidateGains(station, mixed_gain(models, kind, user_m, station_m, station))

@@ -16,6 +16,7 @@ from dtopt.propagation import Propagation
 from instances import constants, layout
 from instances.assembly import Scene, assemble, count, draw_twins, fair_capacity, streams
 from instances.columns import STATION_COLUMNS, USER_COLUMNS
+from instances.draws import normal, uniform
 from instances.tables import Points, PointTable, parse_columns, parse_rectangle, read_pair
 
 if TYPE_CHECKING:
@@ -182,11 +183,11 @@ def from_points(
         chosen = _sample(random.users, len(users), min(n_users, len(users)))
         extra = random.users.integers(0, len(users), max(0, n_users - len(users)))
         jitter = np.zeros((n_users, 2))
-        jitter[chosen.size :] = random.users.normal(0.0, JITTER_M, (extra.size, 2))
+        jitter[chosen.size :] = normal(random.users, JITTER_M, (extra.size, 2))
         users = users.take(np.concatenate([chosen, extra]))
         users_m = users.metres(projection) + jitter
     n, m = len(users), len(stations)
-    cpu = stations.values.get("cpu_hz", random.stations.uniform(*constants.CPU_RANGE_HZ, m))
+    cpu = stations.values.get("cpu_hz", uniform(random.stations, *constants.CPU_RANGE_HZ, m))
     data, update = draw_twins(random.twins, n)
     if "data_bits" in users.values:
         update = update / data * users.values["data_bits"]

@@ -14,11 +14,13 @@ import numpy as np
 
 from dtopt.arrays import UNLIMITED, number
 from dtopt.channel import ModelledChannel
+from dtopt.elementary import hypot, log, total
 from dtopt.errors import InputError
 from dtopt.propagation import Propagation
 from instances import constants, layout
 from instances.assembly import Deadlines, Scene, assemble, count, draw_twins, fair_capacity, flag, streams
 from instances.city import city
+from instances.draws import uniform
 from instances.reference import reference_association
 
 if TYPE_CHECKING:
@@ -73,8 +75,9 @@ def tight_capacity(
         raise InputError(f"must be > 0, got {load:g}", where="load")
     scene = _paper_scene("tight-capacity", seed, users, stations)
     places = max(int(np.floor(len(scene.user_m) / load)), len(scene.user_m))
-    weight = streams(seed).servers.uniform(0.5, 1.5, len(scene.station_m))
-    capacity = np.diff(np.round(np.concatenate([[0.0], weight.cumsum()]) / weight.sum() * places)).astype(np.int64)
+    weight = uniform(streams(seed).servers, 0.5, 1.5, len(scene.station_m))
+    ends = np.concatenate([[0.0], np.add.accumulate(weight)])
+    capacity = np.diff(np.round(ends / ends[-1] * places)).astype(np.int64)
 
     def filling(problem: Placement) -> tuple[FloatArray, IntArray | None]:
         """Fill each server of an association that uses them all to `load`."""
@@ -138,7 +141,7 @@ def correlated(
     """
     scene = _paper_scene("correlated", seed, users, stations)
     gap = scene.user_m[:, None, :] - scene.station_m[None, :, :]
-    nearest = np.hypot(gap[..., 0], gap[..., 1]).argmin(axis=1)
+    nearest = hypot(gap[..., 0], gap[..., 1]).argmin(axis=1)
     # The same sizes as before, dealt out so that the largest meet the weakest stations.
     order = np.argsort(scene.cpu_hz[nearest], kind="stable")
     largest_first = np.argsort(-scene.data_bits, kind="stable")
@@ -147,10 +150,10 @@ def correlated(
 
     def type_e(problem: Placement) -> tuple[FloatArray, None]:
         draws = 1.0 - streams(seed).servers.random((problem.n_users, problem.n_stations))
-        weight = 1.0 - 10.0 * np.log(draws)
+        weight = 1.0 - 10.0 * log(draws)
         even = problem.network.stations.cpu_hz * problem.n_stations / constants.CORRELATED_TIGHTNESS
         # No pair takes a whole server, however few the users are.
-        return np.minimum(even * weight / weight.sum(axis=0), 0.9 * problem.network.stations.cpu_hz), None
+        return np.minimum(even * weight / total(weight), 0.9 * problem.network.stations.cpu_hz), None
 
     scene = replace(
         scene,
@@ -190,8 +193,8 @@ def _paper_scene(label: str, seed: int, users: int, stations: int, side_m: float
     n, m = count(users, "users"), count(stations, "stations")
     random = streams(seed)
     station_m = layout.spread_points(random.stations, m, side_m)
-    cpu = random.stations.uniform(*constants.CPU_RANGE_HZ, m)
-    user_m = random.users.uniform(0.0, side_m, (n, 2))
+    cpu = uniform(random.stations, *constants.CPU_RANGE_HZ, m)
+    user_m = uniform(random.users, 0.0, side_m, (n, 2))
     data, update = draw_twins(random.twins, n)
     channel = ModelledChannel(Propagation("uma", constants.CARRIER_GHZ, "rician", seed=seed))
     return Scene(

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
+from dtopt.nearest import nearest
 from dtopt.problem import Placement
 
 if TYPE_CHECKING:
@@ -95,7 +95,9 @@ class _State:
             members = np.flatnonzero(self.association == server)
             if members.size:
                 before = self.load.copy(), self.count.copy(), self.cpu_left.copy(), self.association.copy()
-                saved = sum(self._remove(user) for user in members.tolist())
+                saved = 0.0
+                for user in members.tolist():
+                    saved += self._remove(user)
                 room, self.room[server] = self.room[server], 0
                 added = 0.0
                 for user in members[np.argsort(-self.root_load[members], kind="stable")].tolist():
@@ -179,6 +181,5 @@ def _nearest_servers(problem: Problem, servers: IntArray) -> IntArray:
     position = problem.network.stations.position_m
     assert position is not None  # noqa: S101 - generated stations have positions
     count = min(CANDIDATES, servers.size)
-    _, nearest = cKDTree(position[servers]).query(position, k=count)
-    by_station = servers[np.asarray(nearest, dtype=np.int64).reshape(-1, count)]
+    by_station = servers[nearest(position[servers], position, count)]
     return np.asarray(by_station[problem.network.access_station])

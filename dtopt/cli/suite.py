@@ -148,7 +148,7 @@ def update(
     entry = suite.entry(instance)
     target = output or suite_file(name)
     writable(target)
-    problem = checked(entry.whole_recipe, entry.hash, data=None if data is None else str(data))
+    problem = checked(entry.recipe, entry.hash, data=None if data is None else str(data))
     lines = []
     changed = entry
     if solution is not None:

@@ -146,10 +146,10 @@ class Migration(Problem):
     @property
     def max_open(self) -> int:
         """Every allowed server may be used."""
-        return int(self.server_allowed.sum())
+        return int(np.count_nonzero(self.server_allowed))
 
     @cached_property
     def uncontrollable_objective(self) -> float:
         """C = β Σ e^(τ_i − wireless_i) − (1 − β) Σ E_i."""
-        ideal = self.beta * np.exp(self.network.users.deadline_s - self.wireless_latency).sum()
-        return float(ideal - (1.0 - self.beta) * self.energy_j.sum())
+        ideal = self.beta * total(exp(self.network.users.deadline_s - self.wireless_latency))
+        return float(ideal - (1.0 - self.beta) * total(self.energy_j))

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from dtopt.arrays import BoolArray, FloatArray, IntArray, choice, float_array, int_array, number
+from dtopt.elementary import total
 from dtopt.errors import InputError
 from dtopt.problem.common import Problem
 
@@ -142,7 +143,8 @@ class Placement(Problem):
         users = self.network.users
         with np.errstate(invalid="ignore"):
             # A user without power has no coverage: its energy is 0, not 0 · ∞.
-            return float(np.where(users.tx_power_w > 0, users.tx_power_w * self.construction_wireless, 0.0).sum())
+            energy = np.where(users.tx_power_w > 0, users.tx_power_w * self.construction_wireless, 0.0)
+        return float(total(energy))
 
     @property
     def constant_cost(self) -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.arrays import FloatArray, float_array, number
+from dtopt.elementary import exp, expm1, total
 from dtopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,10 +48,11 @@ class MarkovChain:
         if levels.ndim != 1 or levels.size == 0:
             raise InputError("must be a list of at least one number", where="levels")
         transition = float_array(self.transition, "transition", shape=(levels.size, levels.size), minimum=0.0)
-        bad = np.abs(transition.sum(axis=1) - 1.0) > ROW_SUM_TOLERANCE
+        row_sum = total(transition, axis=1)
+        bad = np.abs(row_sum - 1.0) > ROW_SUM_TOLERANCE
         if bad.any():
             i = int(bad.argmax())
-            raise InputError(f"must sum to 1, sums to {transition[i].sum():g}", where=f"transition[{i}]")
+            raise InputError(f"must sum to 1, sums to {row_sum[i]:g}", where=f"transition[{i}]")
         object.__setattr__(self, "levels", levels)
         object.__setattr__(self, "transition", transition)
 
@@ -65,17 +67,26 @@ class MarkovChain:
         transition = np.zeros((count, count))
         inner = np.arange(count - 1)
         transition[inner, inner + 1] = transition[inner + 1, inner] = change / 2.0
-        np.fill_diagonal(transition, 1.0 - transition.sum(axis=1))
+        np.fill_diagonal(transition, 1.0 - total(transition, axis=1))
         return cls(levels, transition)
 
     @cached_property
     def stationary(self) -> FloatArray:
-        """Long-run frequency of each state, shape (L,); of one such distribution where there are several."""
+        """Long-run frequency of each state, shape (L,).
+
+        Where states fall into several classes that the chain never leaves, each class counts by its number of states.
+        """
         count = self.levels.size
-        equations = np.vstack([self.transition.T - np.eye(count), np.ones(count)])
-        solution = np.linalg.lstsq(equations, np.append(np.zeros(count), 1.0), rcond=None)[0]
-        clipped = np.maximum(solution, 0.0)
-        return np.asarray(clipped / clipped.sum())
+        reach = np.eye(count, dtype=bool) | (self.transition > 0)
+        for middle in range(count):
+            reach |= reach[:, [middle]] & reach[middle]
+        closed = np.asarray(~(reach & ~reach.T).any(axis=1))
+        frequency = np.zeros(count)
+        while closed.any():
+            of_class = np.flatnonzero(reach[int(closed.argmax())])
+            frequency[of_class] = of_class.size * _long_run(self.transition[np.ix_(of_class, of_class)])
+            closed[of_class] = False
+        return np.asarray(frequency / total(frequency))
 
     def sample(self, rng: np.random.Generator, slots: int, copies: int) -> FloatArray:
         """Return independent copies of the chain, begun in its long-run distribution, shape (slots, copies)."""
@@ -88,10 +99,25 @@ class MarkovChain:
         return values
 
 
+def _long_run(transition: FloatArray) -> FloatArray:
+    """Return the stationary distribution of an irreducible chain (Grassmann, Taksar and Heyman 1985).
+
+    States are eliminated one by one, without a subtraction.
+    """
+    rest = transition.copy()
+    for last in range(len(rest) - 1, 0, -1):
+        rest[:last, last] /= total(rest[last, :last])
+        rest[:last, :last] += rest[:last, last, None] * rest[last, :last]
+    frequency = np.ones(len(rest))
+    for state in range(1, len(rest)):
+        frequency[state] = total(frequency[:state] * rest[:state, state])
+    return np.asarray(frequency / total(frequency))
+
+
 def _choose(draws: FloatArray, probability: FloatArray) -> IntArray:
     """Return a state for each draw in [0, 1); `probability` has a row for each draw, or one for all."""
-    above = draws[:, None] >= np.cumsum(probability, axis=1)[:, :-1]
-    return np.asarray(above.sum(axis=1), dtype=np.int64)
+    above = draws[:, None] >= np.add.accumulate(probability, axis=1)[:, :-1]
+    return np.asarray(np.count_nonzero(above, axis=1), dtype=np.int64)
 
 
 def gauss_markov(
@@ -122,18 +148,18 @@ def gauss_markov(
     if slot == first:
         return at_first
     lapse = clock(last) - clock(first)
-    at_last = np.exp(-lapse) * at_first + np.sqrt(-np.expm1(-2.0 * lapse)) * noise(last)
+    at_last = exp(-lapse) * at_first + np.sqrt(-expm1(-2.0 * lapse)) * noise(last)
     while slot != last:
         middle = (first + last) // 2
         before, after = clock(middle) - clock(first), clock(last) - clock(middle)
         # 1 - correlation² of the three pairs of slots, without the rounding of 1 - exp.
-        new_before, new_after = -np.expm1(-2.0 * before), -np.expm1(-2.0 * after)
-        new_both = -np.expm1(-2.0 * (before + after))
+        new_before, new_after = -expm1(-2.0 * before), -expm1(-2.0 * after)
+        new_both = -expm1(-2.0 * (before + after))
         with np.errstate(divide="ignore", invalid="ignore"):
             # Where the clock stands still, all three values are the same.
             still = new_both == 0.0
-            from_first = np.where(still, 1.0, np.exp(-before) * new_after / new_both)
-            from_last = np.where(still, 0.0, np.exp(-after) * new_before / new_both)
+            from_first = np.where(still, 1.0, exp(-before) * new_after / new_both)
+            from_last = np.where(still, 0.0, exp(-after) * new_before / new_both)
             spread = np.where(still, 0.0, np.sqrt(new_before * new_after / new_both))
         at_middle = from_first * at_first + from_last * at_last + spread * noise(middle)
         if slot == middle:

@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
-from scipy.special import ndtr
 
 from dtopt.arrays import FloatArray, IntArray, float_array, int_array, number
 from dtopt.channel import CandidateGains, GainMatrix, row_blocks
+from dtopt.elementary import hypot, normal_cdf, power10
 from dtopt.errors import InputError
-from dtopt.propagation import SHADOWING_DB, Propagation, los_probability, path_loss_db, uniforms
+from dtopt.nearest import nearest
+from dtopt.propagation import SHADOWING_DB, Propagation, los_probability, normals, path_loss_db
 from dtopt.scenario.processes import gauss_markov
 
 if TYPE_CHECKING:
@@ -133,8 +133,7 @@ class ModelledRadio:
         assert station_m is not None  # noqa: S101 - what check() has seen to
         count = len(station_m)
         if self.candidates is not None and self.candidates < count:
-            _, nearest = cKDTree(station_m).query(walk.position_m[slot, users], k=self.candidates)
-            station = np.asarray(nearest, dtype=np.int64).reshape(users.size, self.candidates)
+            station = nearest(station_m, walk.position_m[slot, users], self.candidates)
             return CandidateGains(station, self._gain(slot, users, station, walk, station_m))
         gain = np.empty((users.size, count))
         everywhere = np.arange(count)[None, :]
@@ -151,7 +150,7 @@ class ModelledRadio:
     def _gain(self, slot: int, users: IntArray, station: IntArray, walk: Walk, station_m: FloatArray) -> FloatArray:
         """Return the gains of users (n,) to stations (n, C) or (1, C)."""
         gap = walk.position_m[slot, users][:, None, :] - station_m[station]
-        distance = np.hypot(gap[..., 0], gap[..., 1])
+        distance = hypot(gap[..., 0], gap[..., 1])
         if self.kind is None:
             return self._of_model(0, slot, users, station, walk, distance)
         gain = np.empty(distance.shape)
@@ -179,12 +178,12 @@ class ModelledRadio:
             shadow, open_ = gauss_markov(slot, slots, way, _noise(model.seed, _PLACE, users, station))
             if draws_sight:
                 # The normal distribution function makes a normal uniform on (0, 1).
-                los = ndtr(open_) < los_probability(cell, distance)
+                los = normal_cdf(open_) < los_probability(cell, distance)
         loss = path_loss_db(cell, distance, los, carrier_ghz=model.carrier_ghz)
         if model.shadowing:
             clear, blocked = SHADOWING_DB[cell]
             loss = loss + np.where(los, clear, blocked) * shadow
-        gain = 10.0 ** (-loss / 10.0)
+        gain = power10(-loss / 10.0)
         if model.fading == "none":
             return np.asarray(gain)
         noise = _noise(model.seed, _FADING, users, station)
@@ -193,10 +192,7 @@ class ModelledRadio:
             real, imaginary = gauss_markov(slot, slots, lambda at: np.array(at * pace), noise)
         else:
             real, imaginary = noise(slot)
-        k = 10.0 ** (model.rician_k_db / 10.0) if model.fading == "rician" else 0.0
-        direct = np.full(los.shape, k) if cell == "simple" else np.where(los, k, 0.0)
-        power = ((np.sqrt(2.0 * direct) + real) ** 2 + imaginary**2) / (2.0 * (direct + 1.0))
-        return np.asarray(gain * power)
+        return np.asarray(gain * model.fading_power(los, real, imaginary))
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,9 +230,6 @@ def _noise(seed: int, quantity: int, users: IntArray, station: IntArray) -> Call
 
     def of_slot(slot: int) -> FloatArray:
         stream = _FIRST_STREAM + _STREAMS_PER_SLOT * slot + quantity
-        # Box and Muller.
-        radius = np.sqrt(-2.0 * np.log(uniforms(seed, stream, user, station)))
-        angle = 2.0 * np.pi * uniforms(seed, stream + 1, user, station)
-        return np.stack([radius * np.cos(angle), radius * np.sin(angle)])
+        return np.stack(normals(seed, stream, user, station))
 
     return of_slot

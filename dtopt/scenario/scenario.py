@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.arrays import BoolArray, FloatArray, IntArray, float_array, int_array, number
+from dtopt.elementary import hypot
 from dtopt.errors import InputError
 from dtopt.fingerprint import fingerprint
 from dtopt.scenario.radio import ModelledRadio, Radio, Walk
@@ -229,7 +230,7 @@ class Scenario:
     @cached_property
     def _walk(self) -> Walk:
         step = np.diff(self.position_m, axis=0, prepend=self.position_m[:1])
-        return Walk(self.position_m, np.cumsum(np.hypot(step[..., 0], step[..., 1]), axis=0), self.slot_s)
+        return Walk(self.position_m, np.add.accumulate(hypot(step[..., 0], step[..., 1]), axis=0), self.slot_s)
 
     def _slot(self, slot: int) -> int:
         return int(int_array(slot, "slot", shape=(), minimum=0, maximum=self.n_slots - 1))

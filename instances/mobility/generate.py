@@ -12,6 +12,7 @@ import numpy as np
 
 from dtopt.arrays import choice, float_array, int_array, number
 from dtopt.channel import ModelledChannel
+from dtopt.elementary import expm1, log1p, total
 from dtopt.errors import InputError, InputWarning
 from dtopt.generators import generate
 from dtopt.geography import Projection
@@ -20,6 +21,7 @@ from dtopt.propagation import Propagation
 from dtopt.scenario import MarkovChain, ModelledRadio, Scenario, Walk
 from instances import constants as scene_constants
 from instances.assembly import Scene, assemble, count, flag
+from instances.draws import uniform
 from instances.melbourne import STATIONS_FILE, data_directory
 from instances.mobility import constants
 from instances.mobility.area import Area
@@ -187,7 +189,7 @@ def _construction_deadlines(users: int, seed: int) -> FloatArray:
     None is raised to what some association reaches, as the static presets do: where users start says nothing of later
     slots, and a user with a deadline of ten seconds would outweigh all others, since (20) takes e to its power.
     """
-    return np.random.default_rng([seed, 2]).uniform(*scene_constants.DEADLINE_RANGE_S, users)
+    return uniform(np.random.default_rng([seed, 2]), *scene_constants.DEADLINE_RANGE_S, users)
 
 
 def read_trace(path: str | Path, *, degrees: bool | None = None) -> Trace:
@@ -247,7 +249,7 @@ def _coming_and_going(
     away_s = number(away_s, "away_s", minimum=0.0)
     if away_s == 0.0:
         return np.ones((slots, users), dtype=bool)
-    leave, come = -np.expm1(-slot_s / np.array([stay_s, away_s]))
+    leave, come = -expm1(-slot_s / np.array([stay_s, away_s]))
     chain = MarkovChain(np.array([0.0, 1.0]), np.array([[1.0 - come, come], [leave, 1.0 - leave]]))
     present = chain.sample(rng, slots, users) > 0.5
     for slot in np.flatnonzero(~present.any(axis=1)).tolist():
@@ -273,7 +275,8 @@ def _levels(
         raise InputError("must be a list of at least one number", where=name)
     if checked.max() > 1.0:
         raise InputError(f"must be <= 1, got {checked.max():g}", where=name)
-    in_slot = 1.0 - (1.0 - change) ** (slot_s / constants.LEVEL_SLOT_S)
+    # 1 - (1 - change)^slots.
+    in_slot = -float(expm1(slot_s / constants.LEVEL_SLOT_S * log1p(-change)))
     return MarkovChain.neighbours(np.sort(checked), in_slot).sample(rng, slots, copies)
 
 
@@ -318,10 +321,10 @@ def _traced(
     time_s = np.minimum(begin + slot_s * np.arange(slots), end)
     position, recorded = trace.at(time_s, max_gap_s=max_gap_s)
     present = recorded & area.holds(position)
-    stays = present.sum(axis=0)
+    stays = np.count_nonzero(present, axis=0)
     n = base.n_users
-    if (stays > 0).sum() < n:
-        what = f"has {int((stays > 0).sum())} users in the area within {slots} slots, {n} wanted"
+    if np.count_nonzero(stays) < n:
+        what = f"has {np.count_nonzero(stays)} users in the area within {slots} slots, {n} wanted"
         spans = " x ".join(f"{side:.0f}" for side in np.ptp(trace.position, axis=0))
         mend = f"fewer users, or another origin of the trace, which spans {spans} m; the area is {area}"
         raise InputError(what, where=trace.path, mend=mend)

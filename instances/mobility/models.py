@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dtopt.elementary import cos_sin_turns, exp, hypot
+from instances.draws import normal, uniform
 from instances.mobility import constants
 
 if TYPE_CHECKING:
@@ -62,8 +64,8 @@ def random_waypoint(
     n = len(start_m)
     everyone = np.arange(n)
     place = start_m.copy()
-    target = rng.uniform(area.low, area.high, (n, 2))
-    speed = rng.uniform(speed_m_s[:, 0], speed_m_s[:, 1])
+    target = uniform(rng, area.low, area.high, (n, 2))
+    speed = uniform(rng, speed_m_s[:, 0], speed_m_s[:, 1], n)
     pause = np.zeros(n)
     path = np.empty((slots, n, 2))
     path[0] = place
@@ -75,7 +77,7 @@ def random_waypoint(
             pause[moving] -= waited
             left[moving] -= waited
             gap = target[moving] - place[moving]
-            far = np.hypot(gap[:, 0], gap[:, 1])
+            far = hypot(gap[:, 0], gap[:, 1])
             reach = speed[moving] * left[moving]
             there = far <= reach
             part = np.where(there, 1.0, reach / np.maximum(far, 1e-300))
@@ -83,9 +85,9 @@ def random_waypoint(
             left[moving] = np.where(there, left[moving] - far / speed[moving], 0.0)
             # Whoever has arrived stays for a while, and then has a new target.
             moving = moving[there]
-            pause[moving] = rng.uniform(0.0, longest_pause_s, moving.size)
-            target[moving] = rng.uniform(area.low, area.high, (moving.size, 2))
-            speed[moving] = rng.uniform(speed_m_s[moving, 0], speed_m_s[moving, 1])
+            pause[moving] = uniform(rng, 0.0, longest_pause_s, moving.size)
+            target[moving] = uniform(rng, area.low, area.high, (moving.size, 2))
+            speed[moving] = uniform(rng, speed_m_s[moving, 0], speed_m_s[moving, 1], moving.size)
             moving = moving[left[moving] > 0]
         path[slot] = place
     return path
@@ -123,18 +125,17 @@ def gauss_markov(
         Positions, m.
     """
     n = len(start_m)
-    middle = speed_m_s.mean(axis=1, keepdims=True)
-    angle = rng.uniform(0.0, 2.0 * np.pi, n)
-    mean = middle * np.column_stack([np.cos(angle), np.sin(angle)])
-    keep = float(np.exp(-slot_s / memory_s))
+    middle = 0.5 * (speed_m_s[:, :1] + speed_m_s[:, 1:])
+    mean = middle * np.column_stack(cos_sin_turns(rng.random(n)))
+    keep = float(exp(-slot_s / memory_s))
     fresh = spread * middle * np.sqrt(1.0 - keep * keep)
-    velocity = mean + spread * middle * rng.standard_normal((n, 2))
+    velocity = mean + normal(rng, spread * middle, (n, 2))
     size = area.high - area.low
     path = np.empty((slots, n, 2))
     path[0] = start_m
     for slot in range(1, slots):
-        velocity = keep * velocity + (1.0 - keep) * mean + fresh * rng.standard_normal((n, 2))
-        speed = np.hypot(velocity[:, 0], velocity[:, 1])[:, None]
+        velocity = keep * velocity + (1.0 - keep) * mean + normal(rng, fresh, (n, 2))
+        speed = hypot(velocity[:, 0], velocity[:, 1])[:, None]
         velocity = velocity * np.minimum(1.0, speed_m_s[:, 1:] / np.maximum(speed, 1e-300))
         # Straight on over the border is the mirror image of the way back, as often as it takes.
         over = (path[slot - 1] + slot_s * velocity - area.low) / size

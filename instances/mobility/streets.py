@@ -8,6 +8,7 @@ import numpy as np
 
 from dtopt.errors import InputError
 from instances.constants import BLOCK_M
+from instances.draws import uniform
 from instances.mobility import constants
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def manhattan(
     corner, heading, covered = _on_streets(rng, (start_m - origin) / block_m, last)
     n = len(start_m)
     covered = covered * block_m
-    speed = rng.uniform(speed_m_s[:, 0], speed_m_s[:, 1])
+    speed = uniform(rng, speed_m_s[:, 0], speed_m_s[:, 1], n)
     path = np.empty((slots, n, 2))
     for slot in range(slots):
         if slot:
@@ -79,7 +80,7 @@ def manhattan(
                 moving = moving[at_corner]
                 corner[moving] += _STEPS[heading[moving]]
                 heading[moving] = _turned(rng, corner[moving], heading[moving], last, turn)
-                speed[moving] = rng.uniform(speed_m_s[moving, 0], speed_m_s[moving, 1])
+                speed[moving] = uniform(rng, speed_m_s[moving, 0], speed_m_s[moving, 1], moving.size)
                 moving = moving[left[moving] > 0]
         path[slot] = origin + corner * block_m + covered[:, None] * _STEPS[heading]
     return np.asarray(np.clip(path, area.low, area.high))
@@ -111,7 +112,7 @@ def _turned(rng: np.random.Generator, corner: IntArray, heading: IntArray, last:
     free = ((onto >= 0) & (onto <= last)).all(axis=2)
     weight = np.where(free, np.array([1.0 - turn, turn / 2.0, turn / 2.0]), 0.0)
     # With no chance of turning, whoever meets the end of the street turns all the same.
-    weight = np.where(weight.sum(axis=1, keepdims=True) > 0, weight, free.astype(np.float64))
-    cumulative = np.cumsum(weight, axis=1)
-    chosen = (rng.random(n)[:, None] * cumulative[:, -1:] >= cumulative[:, :-1]).sum(axis=1)
+    weight = np.where((weight > 0).any(axis=1, keepdims=True), weight, free.astype(np.float64))
+    cumulative = np.add.accumulate(weight, axis=1)
+    chosen = np.count_nonzero(rng.random(n)[:, None] * cumulative[:, -1:] >= cumulative[:, :-1], axis=1)
     return np.asarray(ahead[np.arange(n), chosen])

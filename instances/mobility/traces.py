@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dtopt.elementary import interpolate
 from dtopt.errors import InputError
 from instances.mobility.degrees import are_degrees, unit_of
 from instances.mobility.trace_tables import HEADINGS, read_table
@@ -126,7 +127,7 @@ class Trace:
         for i in range(self.count):
             rows = slice(ends[i], ends[i + 1])
             for axis in range(2):
-                position[:, i, axis] = np.interp(time_s, self.time_s[rows], self.position[rows, axis])
+                position[:, i, axis] = interpolate(time_s, self.time_s[rows], self.position[rows, axis])
             time = self.time_s[rows]
             for k in np.flatnonzero(np.diff(time) > longest[i] * (1.0 + 1e-9)).tolist():
                 away = (time_s > time[k] + SAME_TIME_S) & (time_s < time[k + 1] - SAME_TIME_S)

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dtopt.errors import InputError
-from dtopt.fingerprint import fingerprint
 from dtopt.generators import generate, generate_scenario, load_preset
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from dtopt.problem import Problem
 
-__all__ = ["checked", "needs_data", "problem_of", "rounded_hash"]
+__all__ = ["checked", "needs_data", "problem_of"]
 
 
 def problem_of(recipe: Mapping[str, Any], *, data: str | None = None) -> Problem:
@@ -64,27 +63,19 @@ def problem_of(recipe: Mapping[str, Any], *, data: str | None = None) -> Problem
 def checked(recipe: Mapping[str, Any], content_hash: str, *, data: str | None = None) -> Problem:
     """Return the problem of a recipe after making sure that it is the one it was.
 
-    Its numbers may differ in the last bits where a recipe tells the hash of the rounded instance (``"rounded"``): what
-    NumPy's logarithms and sines give differs that much between CPUs with and without AVX-512.
-
     Raises
     ------
     InputError
         As `problem_of`; or if it is another.
     """
     problem = problem_of(recipe, data=data)
-    if problem.content_hash != content_hash and rounded_hash(problem) != recipe.get("rounded"):
+    if problem.content_hash != content_hash:
         raise InputError(
             f"makes an instance with hash {problem.content_hash[:12]}... here, not {content_hash[:12]}...",
             where="recipe",
             mend="the data or the version of dtopt differs",
         )
     return problem
-
-
-def rounded_hash(problem: Problem) -> str:
-    """Return the hash of an instance with its numbers rounded to six digits: the same on every CPU."""
-    return fingerprint(problem, digits=6)
 
 
 def needs_data(recipe: Mapping[str, Any]) -> bool:

@@ -96,9 +96,7 @@ class Entry(_Strict):
     ----------
     name : str
     hash : str
-        `Problem.content_hash` where the suite was made.
-    rounded : str
-        The hash of the instance rounded to six digits, which is the same on every CPU.
+        `Problem.content_hash`, the same on every machine.
     kind, objective, users, stations
     recipe : dict
         See `instances.suites.recipes`.
@@ -109,7 +107,6 @@ class Entry(_Strict):
 
     name: str
     hash: str
-    rounded: str
     kind: Literal["placement", "migration"]
     objective: Literal["system cost", "latency", "utility"]
     users: int
@@ -123,11 +120,6 @@ class Entry(_Strict):
     def maximise(self) -> bool:
         """Whether larger is better."""
         return self.objective == "utility"
-
-    @property
-    def whole_recipe(self) -> dict[str, Any]:
-        """The recipe with the rounded hash, by which an instance is known again on another CPU."""
-        return {**self.recipe, "rounded": self.rounded}
 
     @property
     def gap(self) -> float:

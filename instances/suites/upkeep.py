@@ -80,7 +80,7 @@ def verify(
 def _look(entry: Entry, *, data: str | None, bounds: bool) -> Finding:
     faults, note = [], ""
     try:
-        problem = checked(entry.whole_recipe, entry.hash, data=data)
+        problem = checked(entry.recipe, entry.hash, data=data)
     except InputError as error:
         if needs_data(entry.recipe) and "hash" not in str(error):
             note = f"not made again: {error}"

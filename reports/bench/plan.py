@@ -17,7 +17,6 @@ from dtopt.errors import UnknownSolverError
 from dtopt.guard import check_memory_limit
 from dtopt.problem import Placement
 from dtopt.registry import load_solver, solver_info, solver_names
-from instances.suites.recipes import rounded_hash
 from instances.suites.suite import select
 from reports.bench.config import SolverConfig
 from reports.compare import affordable_bound
@@ -207,7 +206,7 @@ def suite_instance(suite: Suite, entry: Entry) -> Instance:
         n_stations=entry.stations,
         best_known=None if entry.best is None else entry.best.value,
         proven_bound=None if entry.bound is None else entry.bound.value,
-        recipe=entry.whole_recipe,
+        recipe=entry.recipe,
         uncontrollable_objective=entry.uncontrollable_objective,
     )
 
@@ -224,7 +223,7 @@ def given_instance(problem: Problem, recipe: dict[str, Any]) -> Instance:
         n_users=problem.n_users,
         n_stations=problem.n_stations,
         proven_bound=affordable_bound(problem),
-        recipe={**recipe, "rounded": rounded_hash(problem)},
+        recipe=recipe,
         uncontrollable_objective=uncontrollable(problem),
     )
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
 from dtopt.channel import CandidateGains, GainMatrix
@@ -64,6 +66,25 @@ def test_a_chain_has_its_transitions_and_long_run_frequencies() -> None:
     for slots in (state[:1], state):
         shares = np.bincount(slots.ravel(), minlength=3) / slots.size
         np.testing.assert_allclose(shares, chain.stationary, atol=0.06 if len(slots) == 1 else 0.01)
+
+
+def test_a_chain_that_falls_apart_has_long_run_frequencies() -> None:
+    # The first state is left for good; then there are a class of one state and one of two.
+    transition = np.array([[0.2, 0.3, 0.5, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5], [0.0, 0.0, 0.25, 0.75]])
+    chain = MarkovChain(np.arange(4.0), transition)
+    np.testing.assert_allclose(chain.stationary, [0.0, 1 / 3, 2 / 9, 4 / 9], rtol=1e-14)
+    assert MarkovChain(np.arange(3.0), np.eye(3)).stationary.tolist() == [1 / 3] * 3
+    # It goes round and never settles, and yet each state has its part of the time.
+    assert MarkovChain(np.arange(3.0), np.roll(np.eye(3), 1, axis=1)).stationary.tolist() == [1 / 3] * 3
+
+
+@given(st.integers(0, 1000), st.integers(1, 7))
+def test_long_run_frequencies_do_not_change_in_a_slot(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    weight = rng.random((count, count)) * (rng.random((count, count)) < 0.4) + 1e-6 * np.eye(count)
+    chain = MarkovChain(np.arange(float(count)), weight / weight.sum(axis=1, keepdims=True))
+    assert chain.stationary.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(chain.stationary @ chain.transition, chain.stationary, atol=1e-14)
 
 
 def test_a_chain_of_neighbours_moves_one_level_at_most() -> None:
