@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from dtopt.arrays import BoolArray, FloatArray, IntArray, choice, int_array, number
+from dtopt.elementary import exp, total
 from dtopt.errors import InputError
 from dtopt.fingerprint import UNHASHED_DEFAULT
 from dtopt.problem.common import Problem

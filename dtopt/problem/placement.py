@@ -154,5 +154,5 @@ class Placement(Problem):
     @cached_property
     def uncontrollable_objective(self) -> float:
         """C = `user_weight` · Σ wireless_i + `constant_cost`; the first term is 0 where pair latencies are given."""
-        wireless = 0.0 if self.pair_latency_s is not None else float(self.wireless_latency.sum())
+        wireless = 0.0 if self.pair_latency_s is not None else float(total(self.wireless_latency))
         return self.user_weight * wireless + self.constant_cost

@@ -405,9 +405,9 @@ def _placed(
 
 def _middle(position: FloatArray) -> Projection:
     """Return a projection around the mean of some latitudes and longitudes, which may lie on both sides of 180°."""
-    latitude, longitude = position.mean(axis=0).tolist()
+    latitude, longitude = (total(position) / len(position)).tolist()
     if np.ptp(position[:, 1]) > 180.0:
-        longitude = (float((position[:, 1] % 360.0).mean()) + 180.0) % 360.0 - 180.0
+        longitude = (float(total(position[:, 1] % 360.0)) / len(position) + 180.0) % 360.0 - 180.0
     return Projection(latitude, longitude)
 
 
