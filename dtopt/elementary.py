@@ -39,6 +39,7 @@ __all__ = [
     "normal_cdf",
     "normal_pair",
     "power10",
+    "quantile",
     "total",
 ]
 
@@ -409,6 +410,11 @@ def total(values: FloatArray, axis: int = 0) -> FloatArray:
         first[: len(rest) - half] += rest[half:]
         rest = first
     return np.asarray(rest[0])
+
+
+def quantile(values: FloatArray, part: float) -> float:
+    """Return the value that has this part of the others below it: one of `values`, the lower one between two."""
+    return float(np.sort(values)[int(part * (values.size - 1))])
 
 
 def interpolate(x: FloatArray, known_x: FloatArray, known_y: FloatArray) -> FloatArray:

@@ -113,7 +113,7 @@ class Column:
             if odd.any():
                 row = int(odd.argmax())
                 below = values[row] < low
-                count = "" if len(values) == 1 else f"; {int(odd.sum())} of {len(values)} values are like it"
+                count = "" if len(values) == 1 else f"; {np.count_nonzero(odd)} of {len(values)} values are like it"
                 symbol = "" if self.quantity is None else f" {_SYMBOLS[self.quantity]}"
                 text = f"{values[row]:g}{symbol} is too {'small' if below else 'large'}"
                 text += " to be right" if certain else " to be likely"

@@ -116,7 +116,7 @@ def _beginning(file: TextIO) -> tuple[str, str, int]:
 
 def _has_no_heading(row: Sequence[str]) -> bool:
     """Return whether the first row holds numbers and no name of a position."""
-    return sum(_is_number(cell) for cell in row) > 1 and not any(find_axes(row).values())
+    return len([cell for cell in row if _is_number(cell)]) > 1 and not any(find_axes(row).values())
 
 
 def _is_opencellid(row: Sequence[str]) -> bool:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, overload
 
-import numpy as np
+from dtopt.elementary import power10
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray
@@ -49,12 +49,8 @@ class Unit:
     def to_si(self, values: FloatArray) -> FloatArray: ...
     def to_si(self, values: float | FloatArray) -> float | FloatArray:
         """Return values in hertz, bit, watt, second or metre."""
-        scaled = _power_of_ten(values / 10.0) if self.decibel else values
+        scaled = power10(values / 10.0) if self.decibel else values
         return scaled * self.factor / self.divisor
-
-
-def _power_of_ten(exponent: float | FloatArray) -> float | FloatArray:
-    return np.power(10.0, exponent)
 
 
 def _bits() -> dict[str, Unit]:

@@ -149,10 +149,13 @@ class Placement(Problem):
     @property
     def constant_cost(self) -> float:
         """The part of the objective that no decision changes."""
-        return self.cost_weight * self.energy_j if self.objective == "system-cost" else 0.0
+        if self.objective == "latency" or self.cost_weight == 0.0:
+            return 0.0
+        return self.cost_weight * self.energy_j
 
     @cached_property
     def uncontrollable_objective(self) -> float:
         """C = `user_weight` · Σ wireless_i + `constant_cost`; the first term is 0 where pair latencies are given."""
-        wireless = 0.0 if self.pair_latency_s is not None else float(total(self.wireless_latency))
-        return self.user_weight * wireless + self.constant_cost
+        if self.pair_latency_s is not None or self.user_weight == 0.0:
+            return self.constant_cost
+        return self.user_weight * float(total(self.wireless_latency)) + self.constant_cost

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from dtopt.elementary import hypot, quantile
 from dtopt.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
@@ -88,6 +89,6 @@ def _usual_speed(user: Sequence[str], time_s: FloatArray, position: FloatArray) 
     """Return the median speed between records of one user that differ in place, None where there are none."""
     index = np.unique(np.array(user), return_inverse=True)[1]
     order = np.lexsort((time_s, index))
-    step, time = np.hypot(*np.diff(position[order], axis=0).T), np.diff(time_s[order])
+    step, time = hypot(*np.diff(position[order], axis=0).T), np.diff(time_s[order])
     moving = (np.diff(index[order]) == 0) & (step > 0) & (time > 0)
-    return float(np.median(step[moving] / time[moving])) if moving.any() else None
+    return quantile(step[moving] / time[moving], 0.5) if moving.any() else None

@@ -345,8 +345,9 @@ def _note_gaps(trace: Trace, time_s: FloatArray, recorded: BoolArray) -> None:
     if gone.any():
         first = int(gone.argmax())
         what = (
-            f"{gone.sum()} of {gone.size} users have no record for a while and are absent then, {trace.names[first]!r}"
-            f" where it is more than {trace.usual_gap_s()[first]:.4g} s; max_gap_s sets another limit"
+            f"{np.count_nonzero(gone)} of {gone.size} users have no record for a while and are absent then, "
+            f"{trace.names[first]!r} where it is more than {trace.usual_gap_s()[first]:.4g} s; "
+            "max_gap_s sets another limit"
         )
         warnings.warn(f"{trace.path}: {what}", InputWarning, stacklevel=2)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtopt.elementary import interpolate
+from dtopt.elementary import interpolate, quantile
 from dtopt.errors import InputError
 from instances.mobility.degrees import are_degrees, unit_of
 from instances.mobility.trace_tables import HEADINGS, read_table
@@ -273,6 +273,6 @@ def _usual(interval_s: FloatArray) -> float:
     """
     if interval_s.size == 0:
         return np.inf
-    median = float(np.median(interval_s))
+    median = quantile(interval_s, 0.5)
     steady = np.abs(interval_s - median) <= 0.5 * median
-    return median if steady.mean() >= 0.5 else float(np.quantile(interval_s, 0.9))
+    return median if 2 * np.count_nonzero(steady) >= steady.size else quantile(interval_s, 0.9)
