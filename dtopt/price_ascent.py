@@ -26,7 +26,8 @@ LONG_PAIRS = 10_000
 
 def even_price(root_load: FloatArray, cpu: FloatArray, worth: float) -> float:
     """Return the price of load were the load spread evenly over half of all CPUs."""
-    return float(4.0 * worth * root_load.sum() / cpu.sum())
+    load = float(root_load.sum())
+    return 4.0 * worth * load / float(cpu.sum()) if load > 0 else 0.0
 
 
 @dataclass(frozen=True, eq=False)

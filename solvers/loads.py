@@ -143,7 +143,8 @@ class ServerLoads:
         late = problem.deadline_transfer_latency(users[:, None], self._servers) + compute * part
         deadline = problem.network.users.deadline_s[users][:, None]
         # Pairs that take for ever are not feasible, whatever their lateness costs.
-        return problem.deadline_penalty * np.where((late > deadline) & np.isfinite(late), late - deadline, 0.0)
+        missed = (late > deadline) & np.isfinite(late)
+        return problem.deadline_penalty * np.subtract(late, deadline, out=np.zeros(missed.shape), where=missed)
 
     def server_cost(self, server: int) -> float:
         """Return what a server and its users add to a P1 objective, its opening included.

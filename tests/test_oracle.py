@@ -137,8 +137,6 @@ def test_faults_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
         assert checks() == {"claims infeasible"}
 
 
-# Remove the mark once the known failures are mended: it fails the suite then.
-@pytest.mark.xfail(reason="infinite latencies give NaN, and N_k = 0 and costs of 0 stop some solvers")
 @pytest.mark.parametrize(("kind", "count"), [("placement", 60), ("migration", 40)])
 def test_dtopt_agrees_with_the_equations(kind: str, count: int) -> None:
     solvers = ("nearest", "greedy", "milp")

@@ -312,10 +312,20 @@ class Oracle:
         return Outcome(association, verdict, low, high, scale, done, open_shares)
 
     def lateness(self, member: Member, i: int) -> Interval:
-        """Return the seconds past the deadline: 0 within the tolerance."""
+        """Return the seconds past the deadline; under hard deadlines 0 within the tolerance."""
         tau = self.spec.tau[i]
+        if self.spec.deadline == "soft":
+            return tuple(max(0.0, late - tau) if late > tau else 0.0 for late in member.late)
         return tuple(
             max(0.0, late - tau) if late - tau > (self.tolerance + shift) * tau else 0.0
+            for late, shift in zip(member.late, (ROUNDING, -ROUNDING), strict=True)
+        )
+
+    def is_late(self, member: Member, i: int) -> tuple[bool, bool]:
+        """Return whether the deadline is missed by more than the tolerance, at both ends of the interval."""
+        tau = self.spec.tau[i]
+        return tuple(
+            late > tau * (1 + self.tolerance + shift)
             for late, shift in zip(member.late, (ROUNDING, -ROUNDING), strict=True)
         )
 
