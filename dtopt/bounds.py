@@ -1,5 +1,7 @@
 """Dual bounds: proven bounds on the optimum that need no search.
 
+They hold for the problem's CPU-sharing policy: shares follow from the association, they are not decisions.
+
 P1: the constraints that tie decisions together are priced. With a price π_i on serving user i, λ_k on the load
 L_k = Σ √(κ w_i) a_ik, μ_k on the places and ν_k on the CPU that must be set aside (demands under ``fixed`` sharing,
 deadline floors under ``optimal``), each server decides alone which users pay for themselves and whether to open, which

@@ -179,7 +179,8 @@ class Evaluation:
             return ""
         part = f"by up to {100 * self.share_difference:.3g} %"
         return (
-            f"the CPU shares of the solution differ from those of the sharing policy {part}; the policy's were judged"
+            f"the CPU shares differ from those of the sharing policy {part}; CPU shares are a policy, so the policy's "
+            "were judged"
         )
 
 

@@ -172,12 +172,17 @@ def file_name(stem: str, problem: Problem) -> str:
 
 
 def read_solution(path: Path, problem: Problem) -> SolutionInfo:
-    """Return what is in a solution file; one that does not say which instance it solves gets a line on stderr."""
+    """Return what is in a solution file.
+
+    A line on stderr says where the file does not name its instance, or brings CPU shares that are not the policy's.
+    """
+    from dtopt.evaluation import evaluate
     from dtopt.io import NO_HASH, read_solution_info
 
     info = read_solution_info(path, problem)
-    if info.instance_hash is None:
-        print(f"dtopt: warning: {visible(str(path))}: {NO_HASH}", file=sys.stderr)  # noqa: T201
+    different = evaluate(problem, info.solution).note
+    for text in [NO_HASH] * (info.instance_hash is None) + [different] * bool(different):
+        print(f"dtopt: warning: {visible(str(path))}: {text}", file=sys.stderr)  # noqa: T201
     return info
 
 

@@ -59,6 +59,7 @@ def evaluate(
                 "proven_gap": gap if math.isfinite(gap) else None,
                 "proven_controllable_gap": part if math.isfinite(part) else None,
                 "terms": {k: v if math.isfinite(v) else None for k, v in asdict(verdict.terms).items()},
+                "share_difference": verdict.share_difference if math.isfinite(verdict.share_difference) else None,
                 "violations": [
                     {k: None if v == math.inf else v for k, v in asdict(violation).items()}
                     for violation in verdict.violations

@@ -10,9 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dtopt.evaluation import evaluate
 from dtopt.io import read, read_solution, write, write_solution
 from dtopt.registry import solve
 from dtopt.result import Status
+from dtopt.solution import Solution
 from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import tiny_problem
 from tests.mutations import good_problem, mutations
@@ -100,6 +102,22 @@ def test_a_solution_that_names_no_instance_is_judged_with_a_warning(dtopt, insta
     code, out, err = dtopt("evaluate", instance, path)
     assert out == ""
     assert_one_line(code, err, str(path), "instance.hash: is 000000000000...", "another instance")
+
+
+def test_shares_of_a_file_that_are_not_the_policys_are_reported(dtopt, instance, tmp_path):
+    problem, path = read(instance), tmp_path / "shares.json"
+    association = np.zeros(problem.n_users, dtype=np.int64)
+    document = {"association": association.tolist(), "cpu_share_hz": [1e6] * problem.n_users}
+    path.write_text(json.dumps(document))
+    _, out, err = dtopt("evaluate", instance, path, "--json")
+    assert "the CPU shares differ from those of the sharing policy" in err
+    judged = evaluate(problem, Solution(association))
+    assert json.loads(out)["objective"] == judged.objective
+    largest = np.abs(1e6 - judged.cpu_share_hz) / judged.cpu_share_hz
+    assert json.loads(out)["share_difference"] == pytest.approx(largest.max())
+    document["cpu_share_hz"] = judged.cpu_share_hz.tolist()
+    path.write_text(json.dumps(document))
+    assert "CPU shares" not in dtopt("evaluate", instance, path)[2]
 
 
 def test_evaluate_names_every_violation(dtopt, instance, tmp_path):

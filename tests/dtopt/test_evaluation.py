@@ -120,18 +120,24 @@ def test_each_violation_is_named():
     assert many.violations[0].amount == 2
     closed = evaluate(problem, Solution(np.array([1, 1, 2, 1]), open_servers=[1]))
     assert names(closed) == [("18a", "closed-server", 2, 2)]
-    greedy_shares = 0.3 * problem.network.stations.cpu_hz[1] * np.ones(4)
-    cpu = evaluate(problem, Solution(np.array([1, 1, 1, 1]), cpu_share_hz=greedy_shares))
-    assert names(cpu) == [("18c", "cpu", None, 1)]
-    assert cpu.violations[0].amount == pytest.approx(0.2 * problem.network.stations.cpu_hz[1])
 
 
-def test_shares_of_equal_sharing_must_be_equal():
-    problem = tiny_problem(1, users=2, stations=1, sharing="equal")
-    cpu = problem.network.stations.cpu_hz[0]
-    evaluation = evaluate(problem, Solution(np.array([0, 0]), cpu_share_hz=[0.4 * cpu, 0.6 * cpu]))
-    assert names(evaluation) == [("18c", "cpu-sharing", 0, 0), ("18c", "cpu-sharing", 1, 0)]
-    assert evaluate(problem, Solution(np.array([0, 0]), cpu_share_hz=[0.5 * cpu, 0.5 * cpu])).feasible
+@pytest.mark.parametrize("kind", ["placement", "migration"])
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_the_shares_judged_are_those_of_the_policy(sharing, kind):
+    problem = tiny_problem(1, users=3, stations=2, sharing=sharing, kind=kind)
+    association = np.array([0, 0, 1])
+    due = cpu_shares(problem, association)
+    plain = evaluate(problem, Solution(association))
+    assert (plain.share_difference, plain.note) == (0.0, "")
+    other = evaluate(problem, Solution(association, cpu_share_hz=due * [0.5, 1.25, 1.0]))
+    assert other.objective == plain.objective
+    assert (other.cpu_share_hz == due).all()
+    assert other.violations == plain.violations
+    assert other.share_difference == pytest.approx(0.5)
+    assert "by up to 50 %" in other.note
+    assert evaluate(problem, Solution(association, cpu_share_hz=due * (1 + 1e-7))).note == ""
+    assert evaluate(problem, Solution(association, cpu_share_hz=due * (1 + 1e-5))).note != ""
 
 
 def test_fixed_demands_are_a_knapsack():

@@ -26,6 +26,8 @@ from solvers.local_search.start import from_prices
 from solvers.server_tree import ServerTree
 from tests.samples import against_brute_force, sample
 
+pytestmark = pytest.mark.usefixtures("searched")
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)

@@ -18,6 +18,8 @@ from tests.solvers.test_milp_exact import far_apart
 
 WEIGHTS = (0.0, 1.0, 10.0)
 
+pytestmark = pytest.mark.usefixtures("searched")
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sharing", SHARINGS)
