@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import dtopt
+from solvers import exact
 from tests.oracle.check import Checker, Failure
 
 PLACEMENT_ONLY = ("lns", "policy", "policy+ls")
@@ -26,6 +27,8 @@ def main() -> int:
     """Check instances; return 1 where something failed."""
     args = _arguments()
     faulthandler.enable()
+    if args.search:
+        exact.can_enumerate = lambda _: False
     if args.show:
         return _show(args)
     groups: dict[tuple[str, str, str, str], list[Failure]] = {}
@@ -71,6 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--time-limit", type=float, default=5.0, help="seconds for each run of a solver")
     parser.add_argument("--evaluations", type=int, default=40, help="associations evaluated for each instance")
     parser.add_argument("--extended", action="store_true", help="negative pair latencies, demands and CPU of 0")
+    parser.add_argument("--search", action="store_true", help="let exact search small problems, not enumerate them")
     parser.add_argument("--trace", action="store_true", help="name each instance before it is checked")
     parser.add_argument("--show", metavar="KIND:SEED:INDEX", help="describe one instance and check it")
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="with --show: write the instance there")
