@@ -152,15 +152,20 @@ class PlacementSearch:
         limit = self.proven(self.cutoff())
         if problem.sharing == "fixed":
             # One model says it all: with nothing below the cutoff the incumbent is optimal.
-            outcome = solve_model(
-                formulation.model,
-                run,
-                tolerance=self.tolerance / 2,
-                on_solution=run.offer,
-                cutoff=self.cutoff() / formulation.scale,
-            )
-            for association in outcome.associations:
-                run.offer(association)
+            while True:
+                outcome = solve_model(
+                    formulation.model,
+                    run,
+                    tolerance=self.tolerance / 2,
+                    on_solution=run.offer,
+                    cutoff=self.cutoff() / formulation.scale,
+                )
+                # HiGHS has tolerances of its own, on top of that on CPU.
+                refused = [x for x in outcome.associations if not run.offer(x).feasible]
+                if not refused or outcome.status != "optimal" or run.should_stop():
+                    break
+                for association in refused:
+                    formulation.forbid(association)
             bound = min(outcome.bound * formulation.scale, self.cutoff())
             if outcome.status == "infeasible" and run.evaluation is None:
                 run.infeasible("no association meets all constraints together, proven by highs")
