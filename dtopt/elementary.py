@@ -413,8 +413,11 @@ def total(values: FloatArray, axis: int = 0) -> FloatArray:
 
 
 def quantile(values: FloatArray, part: float) -> float:
-    """Return the value that has this part of the others below it: one of `values`, the lower one between two."""
-    return float(np.sort(values)[int(part * (values.size - 1))])
+    """Return the value that has a part of the others below it, by a straight line between two of them."""
+    ordered, place = np.sort(values), part * (values.size - 1)
+    low = int(place)
+    high = min(low + 1, values.size - 1)
+    return float(ordered[low] + (ordered[high] - ordered[low]) * (place - low))
 
 
 def interpolate(x: FloatArray, known_x: FloatArray, known_y: FloatArray) -> FloatArray:

@@ -239,7 +239,7 @@ def resembled(heading: str, cells: Sequence[str], columns: Mapping[str, Column])
     Only headings with numbers below them count: ``cpu_model`` may be left out without a question.
     """
     filled = [cell for cell in cells if not is_blank(cell)]
-    if 2 * sum(_NUMERIC.match(cell) is not None for cell in filled) <= len(filled):
+    if 2 * len([cell for cell in filled if _NUMERIC.match(cell)]) <= len(filled):
         return None
     parts = words(heading)
     if _WHEN.intersection(parts):

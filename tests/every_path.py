@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtopt.evaluation import TOLERANCE
 from dtopt.sharing import water_filling
+from dtopt.tolerances import relaxed, within
 
 if TYPE_CHECKING:
     from dtopt.problem import Migration
@@ -41,18 +41,19 @@ def all_objectives(problem: Migration, moves: np.ndarray, associations: np.ndarr
     else:
         floor = np.zeros((count, n))
         if problem.deadline == "hard":
-            left = deadline * (1.0 + 5e-10) - transfer
+            left = relaxed(deadline) - transfer
             with np.errstate(divide="ignore", invalid="ignore"):
                 floor = np.where(left > 0, cycles / left, np.inf)
         weight = np.broadcast_to(np.sqrt(cycles), (count, n)).ravel()
         share = water_filling(weight, floor.ravel(), place.ravel(), cpu).reshape(count, n)
     latency = transfer + cycles / share
     late = np.maximum(latency - deadline, 0.0)
-    late[late <= TOLERANCE * deadline] = 0.0
+    if problem.deadline == "hard":
+        late[latency <= within(deadline)] = 0.0
     worth = problem.beta * np.exp(deadline - latency) - (1.0 - problem.beta) * problem.energy_j
     used = np.bincount(place.ravel(), weights=share.ravel(), minlength=m * count)
     ok = (number.reshape(count, m) <= stations.capacity).all(axis=1)
-    ok &= (used <= cpu * (1.0 + TOLERANCE)).reshape(count, m).all(axis=1)
+    ok &= (used <= within(cpu)).reshape(count, m).all(axis=1)
     ok &= problem.server_allowed[associations].all(axis=1)
     total = worth.sum(axis=1)
     if problem.deadline == "hard":

@@ -139,7 +139,7 @@ _JSON: list[tuple[str, str, Callable[[Any], None], str]] = [
     ("unknown objective", "placement", _set("objective", "profit"), "objective"),
     ("unknown deadline", "placement", _set("deadline", "firm"), "deadline"),
     ("no server at all", "placement", _set("max_servers", 0), "max_servers"),
-    ("alpha zero", "placement", _set("weights", "latency", 0), "weights.latency"),
+    ("alpha negative", "placement", _set("weights", "latency", -1), "weights.latency"),
     ("period zero", "placement", _set("sync", "update_period_s", 0), "sync.update_period_s"),
     (
         "distance ragged",
@@ -163,7 +163,7 @@ _JSON: list[tuple[str, str, Callable[[Any], None], str]] = [
     ("previous a fraction", "migration", _set("previous", 2, 0.5), "previous[2]"),
     ("servers twice", "migration", _set("servers", [1, 1]), "servers"),
     ("servers no station", "migration", _set("servers", [7]), "servers[0]"),
-    ("beta one", "migration", _set("utility", "beta", 1.0), "utility.beta"),
+    ("beta above one", "migration", _set("utility", "beta", 1.5), "utility.beta"),
     ("unknown interaction", "migration", _set("utility", "interaction", "talk"), "utility.interaction"),
     ("no deadline", "migration", _set("users", 1, "deadline_s", None), "users[1].deadline_s"),
     ("weights in migration", "migration", _set("weights", {"latency": 1.0}), "weights"),

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["best_partition", "can_enumerate"]
 
+#: Above this many users there are too many subsets, however few the servers.
+MOST_USERS = 17
 #: Up to this many associations a problem is enumerated whatever its shape.
 MOST_ASSOCIATIONS = 200_000
 #: Otherwise up to this many users in subsets, and this many steps over pairs of subsets.
@@ -33,7 +35,9 @@ MOST_MEMBERS, MOST_STEPS = 300_000, 3_000_000
 def can_enumerate(problem: Problem) -> bool:
     """Return whether a problem is small enough to be enumerated in a fraction of a second."""
     n, m = problem.n_users, _servers(problem).size
-    if float(m) ** n <= MOST_ASSOCIATIONS:
+    if n > MOST_USERS:
+        return False
+    if m**n <= MOST_ASSOCIATIONS:
         return True
     layers = problem.max_open if problem.max_open < m else 1
     return n * m * 2.0 ** (n - 1) <= MOST_MEMBERS and 3.0**n * m * layers <= MOST_STEPS

@@ -10,6 +10,7 @@ import numpy as np
 
 from dtopt.price_dual import PriceDual
 from dtopt.stop import seconds_left
+from dtopt.tolerances import relaxed
 from solvers.local_search.candidates import Lists, near_servers
 from solvers.local_search.driver import Search
 from solvers.local_search.kernel import CLAMPED, EQUAL, FITTING, FIXED, LIMITED, OPTIMAL, PLAIN, Instance, total_cost
@@ -91,9 +92,10 @@ class SearchArrays:
             EQUAL: dual.worth * problem.load_cycles,
             OPTIMAL: np.sqrt(dual.worth) * dual.root_load,
         }
-        part = dual.part if dual.part is not None else np.zeros(shape)
+        # Parts of the CPU itself: `kernel.FULL` has the tolerance.
+        part = relaxed(dual.part) if dual.part is not None else np.zeros(shape)
         if dual.floor is not None:
-            part = dual.floor / dual.cpu
+            part = relaxed(dual.floor / dual.cpu)
         most = np.full(shape, n, dtype=np.int64)
         if mode == EQUAL and problem.deadlines_bind:
             users, stations = np.arange(n)[:, None], np.arange(dual.cpu.size)[None, :]
@@ -104,7 +106,7 @@ class SearchArrays:
             size=np.array(sizes[mode]),
             part=np.array(part, order="C"),
             most=most,
-            cpu=np.array(dual.cpu),
+            cpu=np.array(problem.network.stations.cpu_hz),
             capacity=dual.capacity.astype(np.int64),
             opening=dual.opening,
             max_open=dual.max_open,

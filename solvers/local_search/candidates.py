@@ -9,6 +9,7 @@ import numpy as np
 
 from dtopt.channel import row_blocks
 from dtopt.sharing import compute_latency
+from dtopt.tolerances import relaxed
 from solvers.local_search.kernel import CLAMPED, EQUAL, FITTING, FIXED, LATE, LIMITED, OPTIMAL, PLAIN, Instance
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def lists_of(problem: Placement, width: int | None = None, *, compared: bool = T
     stations = problem.network.stations
     return Lists(
         instance,
-        np.array(problem.cpu_limit_hz),
+        np.array(stations.cpu_hz),
         np.where(problem.server_allowed, stations.capacity, 0),
         users if near is not None else None,
     )
@@ -173,9 +174,9 @@ def _pairs(problem: Placement, users: Integers, station: Integers, kind: int) ->
     more = np.zeros(station.shape)
     if kind == FITTING:
         latency = problem.fixed_latency(users, servers) + problem.fixed_penalty(users, servers)
-        more = problem.reserved_part(users, servers)
-    elif kind == CLAMPED:
-        more = problem.reserved_part(users, servers)
+    if kind in (FITTING, CLAMPED):
+        # Parts of the CPU itself: `kernel.FULL` has the tolerance.
+        more = relaxed(problem.reserved_part(users, servers))
     elif kind == LIMITED:
         more = problem.most_twins(users, servers).astype(np.float64)
     elif kind == LATE:

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numba
 import numpy as np
 
+from dtopt.tolerances import within
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -59,7 +61,7 @@ FIXED, OPTIMAL, EQUAL = 0, 1, 2
 #: allowed, lateness.
 PLAIN, FITTING, CLAMPED, LIMITED, LATE = 0, 1, 2, 3, 4
 #: CPU parts may sum to this much.
-FULL = 1.0 + 1e-12
+FULL = within(1.0)
 #: A CPU that is overfull by however little counts as if it lacked this much more.
 STEP = 0.02
 

@@ -70,7 +70,7 @@ def network(**changes):
         (lambda: Placement(network(), server_cost=-1), r"weights\.server_cost: must be >= 0"),
         (lambda: Migration(network()), "previous: is missing"),
         (lambda: Migration(network(), previous=[0, 1, 2]), r"previous\[2\]: must be <= 1"),
-        (lambda: Migration(network(), previous=[0, 1, 1], beta=1.0), r"utility\.beta: must be < 1"),
+        (lambda: Migration(network(), previous=[0, 1, 1], beta=1.5), r"utility\.beta: must be <= 1"),
         (lambda: Migration(network(), previous=[0, 1, 1], servers=[0, 0]), "servers: must be a list"),
         (lambda: Migration(network(users=users(deadline_s=np.inf)), previous=[0, 1, 1]), r"users\[0\]\.deadline_s"),
     ],

@@ -152,7 +152,7 @@ def test_the_bound_of_cbc_is_not_the_rounded_one(monkeypatch):
     problem = tiny_problem(4, users=5, stations=3, sharing="equal", objective="latency")
     bounds = []
     monkeypatch.setattr("dtopt.run.Run.offer_bound", lambda self, bound: bounds.append(bound))
-    monkeypatch.setattr("solvers.milp.placement.EqualPlacement.objective", lambda self, value: value)
+    monkeypatch.setattr("solvers.milp.placement.EqualPlacement.bound", lambda self, value: value)
     solve(problem, engine="cbc", time_limit=10.0)
     assert bounds == [pytest.approx(1.9048237, rel=1e-6)]
     assert bounds[0] <= 1.9048237
