@@ -32,16 +32,17 @@ __all__ = ["MOST_PAIRS", "UtilityDual"]
 MOST_PAIRS = 2_000_000
 #: From this many pairs on the compiled kernel pays for being loaded.
 COMPILED_PAIRS = 3_000
-#: Temperatures of the smoothed ascent, as parts of the users' spread of worth between servers.
+#: Temperatures of the smoothed ascent, as parts of the unit of prices (`Equilibrium.unit`).
 TEMPERATURES = (0.03, 0.01, 0.003, 0.001, 0.0003)
 #: The same after segments were split, from the prices that there were.
 WARM = (0.01, 0.001, 0.0003)
 #: Iterations at each temperature, and past steps that the quasi-Newton method remembers.
 ITERATIONS, MEMORY = 80, 20
-#: The ascent ends where a step lowers the mean over users by less than this part of their spread.
+#: The ascent ends where a step lowers the mean over users by less than this part of the unit.
 PRECISION = 1e-9
-#: Segments take part in the ascent that win less than their server's best by no more than so many spreads.
-NEAR = 1.0
+#: A segment takes part in the ascent from when it wins less than its server's best by at most this number of units;
+#: the second is for more than `MANY_PAIRS` pairs, where each further segment takes much time.
+NEAR, NEARER, MANY_PAIRS = 10.0, 1.0, 10_000
 #: Halvings in the search for the price of load of a segment.
 HALVINGS = 30
 #: A segment is split into so many.
@@ -197,7 +198,7 @@ class UtilityDual:
         n, segments = self.worth.shape[2], self.level.shape[0]
         able = np.isfinite(self.worth[:, 0])
         weight = np.where(able, self.weight[:, 0], 0.0).sum(axis=1) / np.maximum(able.sum(axis=1), 1)
-        unit = np.full(n + 2 * segments, self.start.spread)
+        unit = np.full(n + 2 * segments, self.start.unit)
         # A server's prices concern all its users, so the same step in them does that much more.
         unit[n:] /= np.sqrt(n / max(self.starts.size - 1, 1))
         unit[n : n + segments] /= np.where(weight > 0, weight, 1.0)
@@ -256,7 +257,7 @@ class UtilityDual:
         start : ndarray, optional
             Prices to begin with.
         temperatures : tuple of float
-            Falling, as parts of the users' spread of worth between servers.
+            Falling, as parts of the unit of prices (`Equilibrium.unit`).
         compiled : bool
             Whether to use the Numba kernel.
         stop : callable
@@ -264,12 +265,15 @@ class UtilityDual:
         """
         prices = self.settled(self.first_prices() if start is None else start, compiled=compiled)
         best, kept = self.value(prices), prices
+        near = np.zeros(self.level.shape[0], dtype=bool)
+        reach = self.start.unit * (NEAR if self.utility.slack.size <= MANY_PAIRS else NEARER)
         with _thread_pools().limit(limits=1):
             for temperature in temperatures:
                 if stop is not None and stop():
                     break
                 gains = self.gains(prices).max(axis=1)
-                near = gains >= self._best(gains[:, None]) - NEAR * self.start.spread
+                # Segments that were near stay in. Else the ascent stalls: it moves until one that was left out leads.
+                near |= gains >= self._best(gains[:, None]) - reach
                 prices = prices.copy()
                 serve, load, place = self.split(prices)
                 part = self.only(near)
@@ -291,7 +295,7 @@ class UtilityDual:
         bind = self.places < np.isfinite(self.worth).any(axis=1).sum(axis=1)
         limits: list[tuple[float | None, float | None]] = [(None, None)] * n + [(0.0, None)] * segments
         limits += [(0.0, None if binds and not self.utility.discrete else 0.0) for binds in bind.tolist()]
-        offset, scale = self.value(prices), n * self.start.spread
+        offset, scale = self.value(prices), n * self.start.unit
 
         def scaled(x: FloatArray, temperature: float) -> tuple[float, FloatArray]:
             value, slope = smoothed(x * unit, temperature)
@@ -304,7 +308,7 @@ class UtilityDual:
         found = minimize(  # type: ignore[call-overload] # the stubs do not take this callback
             scaled,
             prices / unit,
-            (temperature * self.start.spread,),
+            (temperature * self.start.unit,),
             jac=True,
             method="L-BFGS-B",
             bounds=limits,

@@ -34,15 +34,16 @@ class Equilibrium:
         π, what users gain on the servers they choose.
     load, place, level : ndarray, shape (M,)
         λ, μ and r of each server.
-    spread : float
-        Mean over users of how much more the best server is worth to them than the mean one.
+    unit : float
+        Unit of prices: the mean over users of how much more the best server is worth to them than the mean one, or the
+        mean of what a user costs the others on its server, whichever is larger.
     """
 
     serve: FloatArray
     load: FloatArray
     place: FloatArray
     level: FloatArray
-    spread: float
+    unit: float
 
     @classmethod
     def of(cls, utility: ServerUtility) -> Equilibrium:
@@ -76,4 +77,6 @@ class Equilibrium:
             worth, fall = utility.at(level)
             worth = np.where(able, worth, -np.inf)
         serve = temperature * logsumexp((worth - load * weight - place) / temperature, axis=1)
-        return cls(np.asarray(serve), load, place, level, spread)
+        # Where users are indifferent between servers, worth varies with the levels, and the spread is no unit.
+        external = float((load * weight.sum(axis=0)).sum() / able.sum())
+        return cls(np.asarray(serve), load, place, level, max(spread, external))

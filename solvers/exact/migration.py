@@ -26,11 +26,12 @@ __all__ = ["search_migration"]
 #: Iterations of local search, and operations that one of its calls may take, roughly.
 SEARCHES, OPERATIONS = 300, 1e8
 #: Rounds of ruling out segments and splitting those that are left.
-ROUNDS = 6
+ROUNDS = 10
 #: Relative error of the dual bound that its segments may leave, at the least and at the most.
 ACCURACY, COARSEST = 1e-8, 1e-3
-#: Segments are split again where the gap fell to less than this part of what it was.
-MUCH = 0.7
+#: Segments are split again where the gap fell to less than this part of what it was; the second is for gaps above
+#: `WIDE`, which no MILP closes.
+MUCH, LITTLE, WIDE = 0.7, 0.95, 1e-2
 #: Each MILP is solved to this part of the gap left.
 PART_OF_GAP = 0.1
 #: Relative gap of the first MILP where there is no incumbent.
@@ -141,7 +142,7 @@ class _Search:
             if self.settled():
                 break
             self.improve(dual.rounded(prices), 0, self.run.seed)
-            if self.run.gap > MUCH * before:
+            if self.run.gap > (LITTLE if self.run.gap > WIDE else MUCH) * before:
                 # The rest is not about levels, and each segment is dear for the MILP.
                 break
         return dual, prices

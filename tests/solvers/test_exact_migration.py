@@ -8,11 +8,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dtopt.arrays import UNLIMITED
+from dtopt.bounds import dual_bound
+from dtopt.channel import GainMatrix
+from dtopt.evaluation import evaluate
+from dtopt.network import BaseStations, Network, Users
+from dtopt.problem import Migration
 from dtopt.result import Status
+from dtopt.run import Run
+from dtopt.solution import Solution
 from dtopt.stop import GapReached
 from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import SHARINGS, tiny_problem
+from dtopt.utility_dual import UtilityDual
+from dtopt.utility_segments import ServerUtility
 from solvers import exact, milp
+from solvers.exact.enumeration import best_partition
+from solvers.exact.migration import search_migration
 from tests.samples import against_brute_force, sample
 from tests.solvers.test_milp_exact import far_apart
 
@@ -103,3 +115,57 @@ def test_deadlines_that_no_association_keeps_together_are_infeasible():
             assert result.message
             assert np.isinf(result.gap)
     assert said >= 2
+
+
+def without_wires(seed, users, stations, sharing):
+    """A P2 whose users are indifferent between servers, but for the servers' CPUs."""
+    rng = np.random.default_rng(seed)
+    cpu = rng.uniform(8e9, 24e9, stations)
+    network = Network(
+        Users(rng.uniform(1e6, 8e6, users), rng.uniform(1e5, 2e6, users), 0.2, 5.0, rng.uniform(0, 1500, (users, 2))),
+        BaseStations(cpu, UNLIMITED, rng.uniform(0, 1500, (stations, 2))),
+        GainMatrix(10.0 ** rng.uniform(-12.5, -10, (users, stations))),
+        cycles_per_bit=1000.0,
+        backhaul_s_per_bit_m=0.0,
+    )
+    demand = rng.uniform(0.4, 1.2, (users, stations)) * cpu * stations / users if sharing == "fixed" else None
+    return Migration(network, sharing=sharing, demand_hz=demand, previous=rng.integers(-1, stations, users))
+
+
+@pytest.mark.parametrize(("sharing", "gap"), [("equal", 1e-3), ("optimal", 1e-2)])
+def test_the_bound_does_not_stall_where_users_are_indifferent_between_servers(sharing, gap):
+    """Worth varies with the levels of servers there, and hardly between servers."""
+    for seed in range(6):
+        problem = without_wires(seed, 9, 3, sharing)
+        cost, _ = best_partition(problem, lambda: None)
+        dual = UtilityDual.of(ServerUtility.of(problem))
+        value = dual.tighten(dual.ascend()[1], 1e-8)[0]
+        assert -cost <= value <= (1.0 + gap) * -cost
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_the_bound_holds_without_wires(sharing):
+    """Under optimal sharing the model does not close all of them soon, so that only the bound is tested."""
+    for seed in range(20):
+        problem = without_wires(seed, 4 + seed % 5, 2 + seed % 2, sharing)
+        _, association = best_partition(problem, lambda: None)
+        if association is None:
+            continue
+        best = evaluate(problem, Solution(association)).objective
+        assert dual_bound(problem) >= best
+        run = Run(problem, "exact", time_limit=0.5 if sharing == "optimal" else 60.0)
+        with run:
+            search_migration(run, problem)
+        result = run.result()
+        if sharing != "optimal":
+            assert result.status is Status.OPTIMAL
+            assert result.objective == pytest.approx(best, rel=2e-6)
+        assert result.bound is None or result.bound >= best * (1.0 - 1e-9)
+
+
+def test_indifferent_users_under_equal_sharing_are_proven_before_the_model():
+    for seed in range(3):
+        result = exact.solve(without_wires(seed, 20, 3, "equal"), time_limit=60)
+        assert result.status is Status.OPTIMAL
+        assert result.iterations == 0
