@@ -12,16 +12,17 @@ import gzip
 import itertools
 import re
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from dtopt.errors import InputError
 from instances.positions import find_axes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["decimal_points", "delimiter_of", "open_text", "read_rows"]
+__all__ = ["decimal_points", "delimiter_of", "open_text", "read_rows", "table_of"]
 
 #: The columns of OpenCelliD's files, which come without a heading, and the first cells of their rows.
 OPENCELLID = (
@@ -34,12 +35,42 @@ _DECIMAL_COMMA = re.compile(r"^(\s*[-+]?\d+),(\d+\s*(?:[eE][-+]?\d+\s*)?)$")
 
 
 def open_text(path: Path) -> TextIO:
-    """Open a text file, packed with gzip or not."""
+    """Open a text file, packed with gzip or not: by its first bytes, or where its name ends in ``.gz``."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    if packed:
+    if packed or path.suffix.lower() == ".gz":
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
+
+
+@contextmanager
+def table_of(path: Path, line: Callable[[], int]) -> Iterator[TextIO]:
+    """Open a table to be read within the block; whatever goes wrong there becomes one line for people.
+
+    Parameters
+    ----------
+    path : Path
+    line : callable
+        Gives the line that is being read.
+
+    Raises
+    ------
+    InputError
+        On a file that is missing, no UTF-8 text, no CSV, or no whole gzip file.
+    """
+    try:
+        with open_text(path) as file:
+            yield file
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"is not UTF-8 text (byte {error.start})", where=str(path), mend="save it as CSV UTF-8"
+        ) from None
+    except csv.Error as error:
+        raise InputError(f"is not CSV: {error}", where=f"{path}: line {line()}") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise InputError("is not a whole gzip file", where=str(path), mend="it may be cut off") from None
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
 
 
 def read_rows(path: Path, notes: list[str]) -> tuple[list[str], list[list[str]], list[int]]:
@@ -50,26 +81,15 @@ def read_rows(path: Path, notes: list[str]) -> tuple[list[str], list[list[str]],
     rows: list[list[str]] = []
     lines: list[int] = []
     line = 0
-    try:
-        with open_text(path) as file:
-            mark, first, skipped = _beginning(file)
-            reader = csv.reader(itertools.chain([first], file), strict=True, delimiter=mark)
-            for row in reader:
-                line = skipped + reader.line_num
-                comment = bool(rows) and len(row) != len(rows[0]) and row[:1] and row[0].lstrip().startswith("#")
-                if any(cell.strip() for cell in row) and not comment:
-                    rows.append(row)
-                    lines.append(line)
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"is not UTF-8 text (byte {error.start})", where=str(path), mend="save it as CSV UTF-8"
-        ) from None
-    except csv.Error as error:
-        raise InputError(f"is not CSV: {error}", where=f"{path}: line {line + 1}") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise InputError("is not a whole gzip file", where=str(path), mend="it may be cut off") from None
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
+    with table_of(path, lambda: line + 1) as file:
+        mark, first, skipped = _beginning(file)
+        reader = csv.reader(itertools.chain([first], file), strict=True, delimiter=mark)
+        for row in reader:
+            line = skipped + reader.line_num
+            comment = bool(rows) and len(row) != len(rows[0]) and row[:1] and row[0].lstrip().startswith("#")
+            if any(cell.strip() for cell in row) and not comment:
+                rows.append(row)
+                lines.append(line)
     if rows and _has_no_heading(rows[0]):
         if not _is_opencellid(rows[0]):
             mend = "begin the file with a line of column names, such as name,latitude,longitude"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv as csv_module
-import gzip
 import warnings
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,7 +11,7 @@ import numpy as np
 
 from dtopt.errors import InputError, InputWarning, meant
 from instances.mobility.times import is_clock, read_times
-from instances.tables import decimal_points, delimiter_of
+from instances.rows import decimal_points, delimiter_of, table_of
 from instances.units import split_unit, words
 
 if TYPE_CHECKING:
@@ -231,12 +229,6 @@ def read_table(path: Path, columns: Mapping[str, str]) -> TraceTable:
     return TraceTable(path, *_rows(path), columns)
 
 
-def _open(path: Path) -> TextIO:
-    if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
-
-
 def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
     """Return heading, rows and their line numbers; comments and blank lines are left out."""
     rows: list[list[str]] = []
@@ -245,32 +237,21 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
 
     def content(file: TextIO) -> Iterator[str]:
         nonlocal line
-        for line, text in enumerate(file, start=1):  # noqa: B007 - told in messages
+        for line, text in enumerate(file, start=1):  # noqa: B007 - for messages
             if text.strip() and not text.lstrip().startswith("#"):
                 yield text
 
-    try:
-        with _open(path) as file:
-            texts = content(file)
-            first = next(texts, "")
-            delimiter = delimiter_of(first)
-            heading = [cell.strip() for cell in next(csv_module.reader([first], delimiter=delimiter), [])]
-            for row in csv_module.reader(texts, delimiter=delimiter, strict=True):
-                if len(row) != len(heading):
-                    what = f"has {len(row)} cells, the heading has {len(heading)}"
-                    raise InputError(what, where=f"{path}: line {line}")
-                rows.append(row if delimiter == "," else decimal_points(row))
-                lines.append(line)
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"is not UTF-8 text (byte {error.start})", where=str(path), mend="save it as CSV UTF-8"
-        ) from None
-    except csv_module.Error as error:
-        raise InputError(f"is not CSV: {error}", where=f"{path}: line {line}") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise InputError("is not a whole gzip file", where=str(path), mend="it may be cut off") from None
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
+    with table_of(path, lambda: line) as file:
+        texts = content(file)
+        first = next(texts, "")
+        delimiter = delimiter_of(first)
+        heading = [cell.strip() for cell in next(csv_module.reader([first], delimiter=delimiter), [])]
+        for row in csv_module.reader(texts, delimiter=delimiter, strict=True):
+            if len(row) != len(heading):
+                what = f"has {len(row)} cells, the heading has {len(heading)}"
+                raise InputError(what, where=f"{path}: line {line}")
+            rows.append(row if delimiter == "," else decimal_points(row))
+            lines.append(line)
     if not rows:
         raise InputError("has no rows below its heading" if heading else "is empty", where=str(path))
     return heading, rows, lines

@@ -100,10 +100,10 @@ def _look(entry: Entry, *, data: str | None, bounds: bool) -> Finding:
 
 
 def _judge_constant(entry: Entry, problem: Problem) -> list[str]:
-    told, found = entry.uncontrollable_objective, problem.uncontrollable_objective
-    if told is None or math.isclose(told, found, rel_tol=ROUNDING):
+    kept, found = entry.uncontrollable_objective, problem.uncontrollable_objective
+    if kept is None or math.isclose(kept, found, rel_tol=ROUNDING):
         return []
-    return [f"uncontrollable objective {told:.10g}, the problem has {found:.10g}"]
+    return [f"uncontrollable objective {kept:.10g}, the problem has {found:.10g}"]
 
 
 def _judge_best(entry: Entry, problem: Problem) -> list[str]:
