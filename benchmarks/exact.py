@@ -5,6 +5,7 @@ python benchmarks/exact.py migration --seeds 10                  # P2 of one slo
 python benchmarks/exact.py textbook --seeds 10                   # exact beside the textbook model in CBC
 python benchmarks/exact.py gap DIRECTORY                         # published assignment instances with best_known.csv
 python benchmarks/exact.py gap DIRECTORY --solvers local-search ortools-cpsat:flow_start=false milp
+python benchmarks/exact.py tiny --seeds 200                      # P2 of at most 200,000 associations
 python benchmarks/exact.py large --users 100000 --stations 1000  # certificates at scale
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import resource
 import statistics
 import time
@@ -20,8 +22,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import dtopt
 from dtopt.bounds import dual_bound
+from dtopt.channel import GainMatrix
+from dtopt.network import BaseStations, Network, Users
+from dtopt.problem import Migration
 from dtopt.result import Result, Status, controllable_gap, relative_gap
 from instances.gap import read_gap
 
@@ -130,6 +137,42 @@ def published(args: argparse.Namespace) -> None:
         )
 
 
+def tiny_migration(seed: int) -> Migration:
+    """Return a random P2 of at most 200,000 associations: every sharing, wires or none, hard or soft deadlines."""
+    rng = np.random.default_rng(seed)
+    stations = int(rng.integers(2, 8))
+    most = int(math.log(200_000) / math.log(stations))
+    users = int(rng.integers(2, most + 1))
+    sharing = ("optimal", "equal", "fixed")[seed % 3]
+    cpu = rng.uniform(8e9, 24e9, stations)
+    network = Network(
+        Users(rng.uniform(1e6, 8e6, users), rng.uniform(1e5, 2e6, users), 0.2, float(rng.choice([0.5, 1.0, 5.0]))),
+        BaseStations(
+            cpu, rng.integers(users // stations, users + 1, stations) + 1, rng.uniform(0, 1500, (stations, 2))
+        ),
+        GainMatrix(10.0 ** rng.uniform(-12.5, -10.0, (users, stations))),
+        cycles_per_bit=float(rng.choice([100.0, 1000.0])),
+        backhaul_s_per_bit_m=float(rng.choice([0.0, 5e-11])),
+    )
+    demand = rng.uniform(0.05, 2.0 / users + 0.1, (users, stations)) * cpu if sharing == "fixed" else None
+    deadline = ("hard", "soft")[int(rng.integers(2))]
+    previous = rng.integers(-1, stations, users)
+    return Migration(network, sharing=sharing, demand_hz=demand, deadline=deadline, previous=previous)  # type: ignore[arg-type]
+
+
+def tiny(args: argparse.Namespace) -> None:
+    """Prove small P2."""
+    print_head("solver", "instances", "optimal", "infeasible", "unproven", "s: median", "worst", "most associations")
+    for solver in args.solvers:
+        problems = [tiny_migration(seed) for seed in range(args.seeds)]
+        results = [solve_as(problem, solver, time_limit=args.time_limit) for problem in problems]
+        status = [sum(r.status is s for r in results) for s in (Status.OPTIMAL, Status.INFEASIBLE)]
+        spent = [r.wall_s for r in results]
+        size = max(p.n_stations**p.n_users for p in problems)
+        cells = [solver, len(results), *status, len(results) - sum(status)]
+        print_row([*cells, f"{statistics.median(spent):.3f}", f"{max(spent):.3f}", size])
+
+
 def large(args: argparse.Namespace) -> None:
     """Print certificates at scale: bound and incumbent, time and memory of each."""
     print_head("objective", "seed", "bound, s", "incumbent", "incumbent, s", "gap", "controllable gap", "peak GB")
@@ -156,6 +199,7 @@ def main() -> None:
         ("migration", presets, 100, 10, 60.0, ["exact"]),
         ("textbook", textbook, 20, 4, 60.0, []),
         ("gap", published, 0, 0, 60.0, ["exact"]),
+        ("tiny", tiny, 0, 0, 10.0, ["exact"]),
         ("large", large, 100_000, 1_000, 30.0, ["local-search"]),
     ):
         part = parts.add_parser(name, help=run.__doc__)
