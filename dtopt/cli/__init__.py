@@ -72,7 +72,7 @@ def _run() -> NoReturn:
 def _prepare_streams() -> None:
     """Make sure that printing never fails on a character, and that libraries' warnings stay out of the way.
 
-    What dtopt itself has to say about the user's input is printed.
+    What dtopt itself has to say about the user's input is printed, whatever warnings the environment asks for.
     """
     from dtopt.errors import InputWarning
 
@@ -81,19 +81,23 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
     if not os.environ.get("DTOPT_DEBUG") and not sys.warnoptions:
         warnings.simplefilter("ignore")
-        warnings.simplefilter("default", InputWarning)
-        warnings.showwarning = _show_warning
+    warnings.simplefilter("default", InputWarning)
+    shown = warnings.showwarning
 
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, InputWarning):
+            print(f"dtopt: note: {_one_line(str(message))}", file=sys.stderr)  # noqa: T201
+        else:
+            shown(message, category, filename, lineno, file, line)
 
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    print(f"dtopt: note: {_one_line(str(message))}", file=sys.stderr)  # noqa: T201
+    warnings.showwarning = show
 
 
 def _one_line(text: str) -> str:

@@ -146,14 +146,17 @@ class _Watched:
                     # Ctrl-C is for this process to hear; it tells the other.
                     start_new_session=True,
                 )
+            told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+            # In a thread, so that neither a long message nor Ctrl-C in the midst of one comes between.
+            exchange = threading.Thread(target=_exchange, args=(self.process, request, reader, told), daemon=True)
             try:
                 self.deadline = time.monotonic() + START_S + self.seconds
-                told: queue.SimpleQueue[Any] = queue.SimpleQueue()
-                # In a thread, so that neither a long message nor Ctrl-C in the midst of one comes between.
-                threading.Thread(target=_exchange, args=(self.process, request, reader, told), daemon=True).start()
+                exchange.start()
                 return self._follow(told)
             finally:
                 self._end()
+                # It must not read on once the pipe is closed: the next pipe may have the same number.
+                exchange.join(GRACE_S)
 
     def _follow(self, told: queue.SimpleQueue[Any]) -> Result:
         while True:

@@ -214,6 +214,11 @@ def price(root_load: FloatArray, floor: FloatArray, cpu: float, part: FloatArray
         What the server has.
     part : ndarray, shape (n,), optional
         How much of each twin is on it, for fractional solutions; 1 where not given.
+
+    Returns
+    -------
+    float
+        Infinite where twins without a floor are left without CPU.
     """
     part = np.ones(root_load.size) if part is None else part
     free = (root_load > 0) & (part > 0)
@@ -222,8 +227,10 @@ def price(root_load: FloatArray, floor: FloatArray, cpu: float, part: FloatArray
         left = cpu - float((part * floor)[~free].sum())
         total = float((part * root_load)[free].sum())
         if left <= 1e-12 * cpu:
-            # The floors take all there is; from here on r changes nothing.
-            return max(r, float((root_load[free] / np.maximum(floor[free], 1e-300)).max()))
+            # The floors take all there is; from here on r changes nothing. Who has none gets no CPU at any price.
+            if not (floor[free] > 0).all():
+                return math.inf
+            return max(r, float((root_load[free] / floor[free]).max()))
         r = total / left
         short = free & (root_load < r * floor)
         if not short.any():

@@ -129,7 +129,7 @@ class OptimalMigration(MigrationFormulation):
         for k in np.unique(association).tolist():
             users = np.flatnonzero(association == k)
             r = price(self.root_load[users], self.floor[users, k], float(self.cpu[k]))
-            if r > 0 and not any(r * (1 - 2 * BELOW) <= edge <= r * (1 - BELOW / 2) for edge in self.edges[k]):
+            if 0 < r < np.inf and not any(r * (1 - 2 * BELOW) <= edge <= r * (1 - BELOW / 2) for edge in self.edges[k]):
                 self.edges[k] = sorted([*self.edges[k], r * (1.0 - BELOW)])
 
     def _server(self, k: int, users: list[int], fall: list[Any]) -> list[tuple[Any, float]]:

@@ -210,13 +210,15 @@ class OptimalPlacement(PlacementFormulation):
             part = np.array([values[self.model.pair[i, k]] for i in users])
             s, floor = self.root_load[users], self.floor[users, k]
             r = price(s, floor, float(self.cpu[k]) * is_open, part)
+            if not np.isfinite(r):
+                continue
             value = float(part @ _tangent(s, floor, r)) - r * r * self.cpu[k] * is_open
             if self.weight * (value - values[self.compute[k]]) > VIOLATION * self.scale:
                 added |= self._cut(k, r)
         return added
 
     def _cut(self, k: int, r: float) -> bool:
-        if r <= 0 or any(abs(r - old) <= SAME_PRICE * r for old in self.prices[k]):
+        if not 0 < r < np.inf or any(abs(r - old) <= SAME_PRICE * r for old in self.prices[k]):
             return False
         self.prices[k].append(r)
         users = self.model.of_server[k]
