@@ -90,6 +90,11 @@ class ServerLoads:
             return self.problem.floor_matrix[users]
         return self.problem.compute_floor(users[:, None], self._servers)
 
+    def _pair_floor(self, users: IntArray, servers: IntArray) -> FloatArray:
+        if self._dense:
+            return np.asarray(self.problem.floor_matrix[users, servers])
+        return self.problem.compute_floor(users, servers)
+
     def feasible(self, users: IntArray) -> BoolArray:
         """Return whether each of `users` could join each server now, shape (len(users), M)."""
         problem = self.problem
@@ -181,7 +186,7 @@ class ServerLoads:
         if self.problem.sharing == "fixed":
             self.reserved[server] += self.problem.demand(one, np.array([server]))[0]
         elif self.problem.deadlines_bind:
-            floor = float(self.problem.compute_floor(one, np.array([server]))[0])
+            floor = float(self._pair_floor(one, np.array([server]))[0])
             self.reserved[server] += floor
             self.steepest[server] = max(self.steepest[server], floor)
         self._update_pressure(server)
@@ -203,7 +208,7 @@ class ServerLoads:
             if self.problem.sharing == "fixed":
                 self.reserved[k] = self.problem.demand(members, np.full(members.size, k)).sum()
             elif self.problem.deadlines_bind and members.size:
-                floor = self.problem.compute_floor(members, np.full(members.size, k))
+                floor = self._pair_floor(members, np.full(members.size, k))
                 self.reserved[k], self.steepest[k] = floor.sum(), floor.max()
             self._update_pressure(k)
 
