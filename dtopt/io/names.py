@@ -40,8 +40,8 @@ def file_stem(name: str) -> str:
 def file_stems(names: Sequence[str]) -> list[str]:
     """Return a stem for each of several files in one folder, all different.
 
-    Names whose stems would be the same, upper and lower case not told apart, get a digest of the name; which name gets
-    which stem does not depend on their order.
+    Names whose stems would be the same but for upper and lower case get a digest of the name. Which name gets which
+    stem does not depend on their order.
 
     Parameters
     ----------

@@ -232,9 +232,9 @@ class Problem(ABC):
 
         In seconds of latency (P1) or units of utility (P2).
         """
-        late = self.fixed_deadline_latency(users, servers)
         if self.deadline == "hard" or self.deadline_penalty == 0.0:
-            return np.zeros(late.shape)
+            return np.zeros(np.broadcast_shapes(users.shape, servers.shape))
+        late = self.fixed_deadline_latency(users, servers)
         deadline = self.network.users.deadline_s[users]
         with np.errstate(invalid="ignore"):
             return np.where(late > deadline, self.deadline_penalty * (late - deadline), 0.0)

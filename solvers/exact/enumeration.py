@@ -139,12 +139,12 @@ def _joined(
 ) -> FloatArray:
     """Return the least costs with one more server, of all subsets or of one only."""
     with_it = _without(before, c, layers)
-    if only is not None or pairs is None:
-        assert only is not None  # noqa: S101 - without pairs there are two servers
+    if only is not None:
         part = _parts(only)
         result = np.full(before.shape[1], np.inf)
         result[only] = min(float((cost[part] + with_it[only ^ part]).min()), float(before[c][only]))
         return result
+    assert pairs is not None  # noqa: S101 - made where a server comes between the first and the last
     best = np.minimum.reduceat(cost[pairs.part] + with_it[pairs.rest], pairs.start)
     return np.asarray(np.minimum(best, before[c]))
 

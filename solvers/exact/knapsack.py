@@ -35,7 +35,7 @@ MEMORY = 0.3
 def whole_demands(problem: Placement, grains: int = GRAINS, finest: int = FINEST) -> tuple[IntArray, IntArray]:
     """Return demands and CPUs as whole numbers, shapes (N, M) and (M,), such that what fits still fits.
 
-    Whole demands stay as they are where no CPU is above `finest`. Others are counted in grains, so many to a server.
+    Whole demands stay as they are where no CPU is above `finest`. Others are counted in grains, `grains` to a server.
     """
     users, servers = np.arange(problem.n_users)[:, None], np.arange(problem.n_stations)[None, :]
     cpu = problem.cpu_limit_hz

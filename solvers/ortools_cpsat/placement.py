@@ -58,16 +58,12 @@ class PlacementModel(AssociationModel):
         self.magnitude = total if self.best is None else self.best - self.constant
         # Costs below 0 can sum to nothing, so the size of what is summed counts there.
         signed = bool((self.pair_cost < 0).any())
-        self.choose_units(max(abs(self.magnitude), total) if signed else self.magnitude, self.roundings)
+        roundings = problem.n_users + 2 * problem.n_stations
+        self.choose_units(max(abs(self.magnitude), total) if signed else self.magnitude, roundings)
 
     def alone(self) -> FloatArray:
         """Return the compute latency of each pair alone, s, shape (N, M)."""
         return compute_latency(self.problem.load_cycles[:, None], self.cpu)
-
-    @property
-    def roundings(self) -> int:
-        """How many rounded numbers a cost is summed from, about."""
-        return self.problem.n_users + 2 * self.problem.n_stations
 
     def at_most(self, largest_cost: float) -> int:
         """Return the largest value of a cost in units, cut off at what no better solution has."""

@@ -67,7 +67,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--migrations", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="the first index")
-    parser.add_argument("--minutes", type=float, default=0.0, help="end after so many minutes; 0 for no end")
+    parser.add_argument("--minutes", type=float, default=0.0, help="time limit in minutes; 0 for none")
     parser.add_argument("--always", default="exact", help="solvers that run on every instance")
     parser.add_argument("--solvers", default=ROTATION, help="solvers that take turns")
     parser.add_argument("--per-instance", type=int, default=1, help="how many of them run on each instance")

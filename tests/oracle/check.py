@@ -90,7 +90,7 @@ class Checker:
     time_limit : float
         For each run of a solver, s.
     evaluations : int
-        At most about so many associations are evaluated.
+        About the largest number of associations that are evaluated.
     extended : bool
         See `generate`.
     """

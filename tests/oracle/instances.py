@@ -19,7 +19,7 @@ __all__ = ["OFFSETS", "build", "generate"]
 
 #: By how much, relatively, deadlines and CPU sums are beside what an association reaches.
 OFFSETS = (0.0, 2e-10, -2e-10, 5e-10, -5e-10, 9e-10, -9e-10, 2e-9, -2e-9, 1e-6, -1e-6, 0.03, -0.03)
-#: At most so many associations are enumerated.
+#: The largest number of associations that are enumerated.
 MOST_ASSOCIATIONS = 260
 SHARING = ("optimal", "equal", "fixed")
 DEADLINE = ("none", "hard", "soft")
