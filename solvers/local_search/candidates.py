@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from dtopt.channel import row_blocks
 from dtopt.sharing import compute_latency
 from dtopt.tolerances import relaxed
+from solvers._core import PairData, PlacementView, Sharing
 from solvers.local_search.kernel import CLAMPED, EQUAL, FITTING, FIXED, LATE, LIMITED, OPTIMAL, PLAIN, Instance
 
 if TYPE_CHECKING:
@@ -47,6 +49,27 @@ class Lists:
     cpu: FloatArray
     capacity: Integers
     order: Integers | None
+
+    @cached_property
+    def view(self) -> PlacementView:
+        """The instance as the compiled searches read it."""
+        p = self.instance
+        return PlacementView(
+            station=np.ascontiguousarray(p.station, dtype=np.int32),
+            cost=np.ascontiguousarray(p.cost),
+            more=np.ascontiguousarray(p.more) if p.kind != PLAIN else None,
+            size=np.ascontiguousarray(p.sizes[:, 0]),
+            rate=np.ascontiguousarray(p.sizes[:, 1]),
+            near=np.ascontiguousarray(p.near, dtype=np.int32),
+            cpu=np.ascontiguousarray(self.cpu, dtype=np.float64),
+            opening=np.full(self.cpu.size, float(p.opening)),
+            capacity=np.ascontiguousarray(self.capacity, dtype=np.int64),
+            penalty=float(p.penalty),
+            max_open=int(p.max_open),
+            sharing=Sharing(p.mode),
+            data=PairData(p.kind),
+            dense=p.dense,
+        )
 
 
 def lists_of(problem: Placement, width: int | None = None, *, compared: bool = True) -> Lists:

@@ -1,0 +1,17 @@
+// The module `solvers._core`.
+#include "dtopt/core/binding.hpp"
+
+namespace dtopt {
+
+void bind_placement(nb::module_& module);
+
+}  // namespace dtopt
+
+NB_MODULE(_core, module) {
+    using namespace dtopt;
+    nb::set_leak_warnings(false);
+    module.doc() = "The compiled core of the searches; see `solvers/core/`.";
+    // The types that both modules use are bound in the other.
+    nb::module_::import_("dtopt._core");
+    bind_placement(module);
+}
