@@ -1,24 +1,44 @@
-# `make demo` and `make test` need only Python >= 3.11 with venv, and make.
+# `make demo` and `make test` need only Python >= 3.11 with venv, make, and a C++20 compiler; where there is no compiler,
+# one is taken from PyPI (ziglang).
 
 PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3 python,$(if $(shell $(p) -c 'import sys, venv; assert sys.version_info >= (3, 11); print(1)' 2>/dev/null),$(p))))
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 OUT := out
-PACKAGES := dtopt solvers instances reports
+BUILT := build/editable/.built
+CORE := CMakeLists.txt $(wildcard dtopt/core/*.?pp solvers/core/*.?pp)
+COMPILER := $(if $(filter-out default undefined,$(origin CXX)),$(CXX),$(firstword $(foreach c,c++ g++ clang++,$(shell command -v $(c) 2>/dev/null))))
+ZIG := $(CURDIR)/$(BIN)/zig-c++
 # Solvers are timed in one thread each, so that a comparison is fair.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
+INSTALL = $(BIN)/pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,docs]'
 
-.PHONY: demo test lint docs report format clean
+.PHONY: build demo test lint docs report format clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: error: no Python >= 3.11 with venv was found; set PYTHON=/path/to/python"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
+	$(BIN)/pip install -q --disable-pip-version-check 'scikit-build-core>=0.11' 'nanobind>=2.4' cmake ninja
+ifeq ($(COMPILER),)
+	@echo "no C++ compiler was found: taking one from PyPI (ziglang) into $(VENV)"
+	$(BIN)/pip install -q --disable-pip-version-check ziglang
+	@printf '#!/bin/sh\nexec "%s" -m ziglang c++ "$$@"\n' "$(CURDIR)/$(BIN)/python" > $(ZIG) && chmod +x $(ZIG)
+	PATH="$(CURDIR)/$(BIN):$$PATH" CXX="$(ZIG)" $(INSTALL)
+else
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(INSTALL)
+endif
+	@touch $@ $(BUILT)
+
+# The compiled core, again after a change.
+$(BUILT): $(CORE) | $(INSTALLED)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake --build build/editable
 	@touch $@
 
-demo: $(INSTALLED)
+build: $(INSTALLED) $(BUILT)
+
+demo: build
 	@mkdir -p $(OUT)
 	$(BIN)/dtopt generate paper --seed 1 -o $(OUT)/paper.json
 	$(BIN)/dtopt generate city --seed 1 -o $(OUT)/city.json
@@ -28,25 +48,25 @@ demo: $(INSTALLED)
 	  --html $(OUT)/report.html --markdown $(OUT)/report.md --csv $(OUT)/report.csv
 	@echo "the report with maps is $(OUT)/report.html"
 
-test: $(INSTALLED)
+test: build
 	@# Each kernel is compiled once, not by both workers.
 	$(BIN)/python -m tests.warm
 	$(BIN)/pytest -n 2
 
 # A quarter of an hour: the full comparison, its committed report and the README's table. A kill loses no finished run.
-report: $(INSTALLED)
+report: build
 	@mkdir -p $(OUT)
 	$(BIN)/dtopt bench reports/committed/full.toml -o $(OUT)/full.sqlite
 	$(BIN)/dtopt report $(OUT)/full.sqlite -o $(OUT)/full -o reports/committed/report.md -o reports/committed/summary.csv \
 	  -o reports/committed/tables.tex -o reports/committed/profile-time.svg -o reports/committed/gaps.svg
 	$(BIN)/python -m reports.readme README.md reports/committed/summary.csv
 
-lint: $(INSTALLED)
+lint: build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: $(INSTALLED)
+docs: build
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "the site is $(OUT)/site/index.html"
 
@@ -55,4 +75,4 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(OUT) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(OUT) build dist *.egg-info */_core*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtopt.halting import in_time
+from dtopt._core import AscentParams
+from dtopt.halting import cancellation
 
 if TYPE_CHECKING:
+    from dtopt._core import Columns
     from dtopt.arrays import BoolArray, FloatArray, IntArray
-    from dtopt.price_kernel import Columns
 
-__all__ = ["ITERATIONS", "TEMPERATURES", "Start", "climb", "even_price"]
+__all__ = ["ITERATIONS", "TEMPERATURES", "Start", "climb", "even_price", "narrowed"]
 
 #: Temperatures of the smoothed ascent, as shares of the mean cost of a user, and the iterations spent at each.
 TEMPERATURES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 ITERATIONS = 200
 #: Past steps that the quasi-Newton ascent remembers.
 MEMORY = 10
-#: Ascents over at least so many pairs, which take tens of milliseconds and more, look at the clock.
-LONG_PAIRS = 10_000
 
 
 def even_price(root_load: FloatArray, cpu: FloatArray, worth: float) -> float:
@@ -87,20 +86,33 @@ def climb(
     iterations: int = ITERATIONS,
     memory: int = MEMORY,
 ) -> tuple[float, FloatArray]:
-    """Return the best value and prices found from `prices` on; see `dtopt.price_quasi_newton.ascend`.
+    """Return the best value and prices found from `prices` on by quasi-Newton ascent (L-BFGS).
 
     It ends early, with a value that is a bound too, where the time of the run that it is part of is over.
     """
-    # Numba takes longer to import than many a run, so it waits until it is needed.
-    from dtopt import price_quasi_newton
+    params = AscentParams()
+    params.iterations, params.memory, params.enough = iterations, memory, enough
+    value, found, _ = columns.ascend(
+        state,
+        prices,
+        start.unit,
+        start.bounded,
+        start.fixed,
+        start.typical * np.array(temperatures),
+        params,
+        cancellation(),
+    )
+    return value, found
 
-    scaled = start.typical * np.array(temperatures)
-    limits = (start.bounded, start.fixed)
 
-    def ascend(halt: BoolArray) -> tuple[float, FloatArray]:
-        found: tuple[float, FloatArray] = price_quasi_newton.ascend(
-            columns, state, prices, start.unit, *limits, scaled, iterations, memory, enough, halt
-        )
-        return found
+def narrowed(columns: Columns, prices: FloatArray, margin: float) -> Columns:
+    """Return the columns of the pairs that may come to gain as prices change a little.
 
-    return in_time(ascend, long=columns.user.size >= LONG_PAIRS)
+    Parameters
+    ----------
+    columns : Columns
+    prices : ndarray, shape (N + 3M + 1,)
+    margin : float
+        How much more than they would gain at these prices pairs may cost, in units of a user's mean price.
+    """
+    return columns.narrowed(prices, margin * float(np.abs(prices[: columns.n_users]).mean()))

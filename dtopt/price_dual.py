@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dtopt._core import Columns
 from dtopt.price_ascent import TEMPERATURES, Start, climb, even_price
 
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
-    from dtopt.price_kernel import Columns
     from dtopt.problem import Placement
 
 __all__ = ["CLOSED", "FREE", "OPEN", "PriceDual", "decided_bounds"]
@@ -98,7 +98,7 @@ class PriceDual:
             cost[:, server] = np.inf
         child = replace(self, state=changed, cost=cost)
         if "columns" in self.__dict__:
-            # The kernels skip closed servers by their state, so that all nodes of a search share one copy.
+            # The core skips closed servers by their state, so that all nodes of a search share one copy.
             child.__dict__["columns"] = self.columns
         return child
 
@@ -135,7 +135,7 @@ class PriceDual:
             return np.inf, np.zeros(serve.size + 3 * self.cpu.size + 1)
         begin = Start.of(serve, even, self.opening, self._useful())
         prices = begin.prices if start is None else start
-        value, best = climb(self.columns, np.array(self.state), begin, prices, temperatures, enough=enough)
+        value, best = climb(self.columns, self.state, begin, prices, temperatures, enough=enough)
         # At these prices nobody is worth more than it costs at the least, whatever rounding does: g is their sum.
         least = np.zeros(prices.size)
         least[: serve.size] = self.cost.min(axis=1)
@@ -204,23 +204,20 @@ class PriceDual:
     @cached_property
     def columns(self) -> Columns:
         """All pairs that are allowed, server by server, for the compiled dual."""
-        from dtopt.price_kernel import Columns
-
         finite = np.isfinite(self.cost.T)
 
-        def listed(matrix: FloatArray | None) -> FloatArray:
-            return np.zeros(0) if matrix is None else np.ascontiguousarray(matrix.T[finite])
+        def listed(matrix: FloatArray | None) -> FloatArray | None:
+            return None if matrix is None else np.ascontiguousarray(matrix.T[finite])
 
-        # Copies that can be written to: to Numba, read-only arrays are another type, to be compiled for anew.
         return Columns(
             start=np.concatenate([[0], finite.sum(axis=1).cumsum()]).astype(np.int64),
             user=np.nonzero(finite)[1].astype(np.int32),
-            cost=listed(self.cost),
+            cost=self.cost.T[finite],
             part=listed(self.part),
             floor=listed(self.floor),
-            root_load=np.array(self.root_load),
-            cpu=np.array(self.cpu),
-            capacity=np.array(self.capacity),
+            root_load=np.ascontiguousarray(self.root_load),
+            cpu=np.ascontiguousarray(self.cpu),
+            capacity=np.ascontiguousarray(self.capacity),
             opening=np.full(self.cost.shape[1], float(self.opening)),
             worth=float(self.worth),
             max_open=int(self.max_open),

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtopt.price_ascent import Start, climb, even_price
-from dtopt.price_kernel import least_priced, narrowed
-from dtopt.wired import WiredPairs, listed, settle, start_radius, wired_pairs
+from dtopt.price_ascent import Start, climb, even_price, narrowed
+from dtopt.wired import WiredPairs, wired_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dtopt._core import Columns
     from dtopt.arrays import FloatArray
-    from dtopt.price_kernel import Columns
     from dtopt.problem import Placement
 
-__all__ = ["WiredBound", "compile_kernels", "wired_bound"]
+__all__ = ["WiredBound", "wired_bound"]
 
 #: Stations nearest to each user's access station that the ascent begins with.
 CANDIDATES = 24
@@ -90,22 +88,22 @@ def wired_bound(
 def _bound(pairs: WiredPairs, stop: Callable[[], bool], quick: bool = False) -> WiredBound:
     cooling, iterations = (QUICK_TEMPERATURES, QUICK_ITERATIONS) if quick else (TEMPERATURES, ITERATIONS)
     n, m = pairs.base.size, pairs.cpu.size
-    radius = start_radius(pairs, CANDIDATES)
-    columns = listed(pairs, radius)
+    radius = pairs.start_radius(CANDIDATES)
+    columns = pairs.listed(radius)
     even = even_price(pairs.root_load, pairs.cpu, pairs.worth)
     serve = np.full(n, np.inf)
     np.minimum.at(serve, columns.user, columns.cost)
     if not np.isfinite(serve).all():
         # Users whose near servers are all closed to them look at every station.
         radius = np.where(np.isfinite(serve), radius, np.inf)
-        columns = listed(pairs, radius)
+        columns = pairs.listed(radius)
         np.minimum.at(serve, columns.user, columns.cost)
     useful = np.zeros(3 * m + 1, dtype=bool)
     useful[:m] = pairs.root_load.any()
     useful[m : 2 * m] = pairs.capacity < n
-    useful[2 * m : 3 * m] = pairs.demand.size > 0
+    useful[2 * m : 3 * m] = pairs.demand is not None
     useful[-1] = pairs.max_open < m
-    start = Start.of(serve + even * pairs.root_load, even, pairs.opening, useful)
+    start = Start.of(serve + even * pairs.root_load, even, float(pairs.opening.mean()), useful)
     prices = start.prices
     if not np.isfinite(serve).all():
         return WiredBound(np.inf, np.zeros(n + 3 * m + 1), np.zeros(m), pairs, columns, start, radius)
@@ -117,7 +115,6 @@ def _bound(pairs: WiredPairs, stop: Callable[[], bool], quick: bool = False) -> 
             prices, temperatures, narrow = _prices_of_all(pairs, columns, sample.prices), cooling[1:], True
     state = np.zeros(m, dtype=np.int64)
     best = WiredBound(-np.inf, prices, np.zeros(m), pairs, columns, start, radius)
-    has_floor = pairs.cycles.size > 0 and pairs.demand.size == 0
     for _ in range(ROUNDS):
         hoped = -np.inf
         for temperature in temperatures:
@@ -125,7 +122,7 @@ def _bound(pairs: WiredPairs, stop: Callable[[], bool], quick: bool = False) -> 
                 break
             looked = narrowed(columns, prices, NEAR) if narrow else columns
             hoped, prices = climb(looked, state, start, prices, (temperature,), iterations=iterations)
-        value, magnitude, server, reach = settle(pairs, prices, radius, has_floor, state)
+        value, magnitude, server, reach = pairs.settle(prices, radius, state)
         proven = value - ROUNDING * magnitude
         if proven > best.value:
             best = WiredBound(proven, prices, server, pairs, columns, start, radius)
@@ -135,7 +132,7 @@ def _bound(pairs: WiredPairs, stop: Callable[[], bool], quick: bool = False) -> 
         temperatures, narrow = cooling[-2:], False
         if beyond:
             radius = reach
-            columns = listed(pairs, radius)
+            columns = pairs.listed(radius)
     return best
 
 
@@ -145,14 +142,18 @@ def _sampled(pairs: WiredPairs) -> WiredPairs:
     def some(values: FloatArray) -> FloatArray:
         return np.ascontiguousarray(values[::STRIDE])
 
-    return pairs._replace(
+    def some_of(values: FloatArray | None) -> FloatArray | None:
+        return None if values is None else some(values)
+
+    return replace(
+        pairs,
         base=some(pairs.base),
         slope=some(pairs.slope),
         access=np.ascontiguousarray(pairs.access[::STRIDE]),
-        slack=some(pairs.slack),
-        pace=some(pairs.pace),
-        cycles=some(pairs.cycles),
-        demand=some(pairs.demand),
+        slack=some_of(pairs.slack),
+        pace=some_of(pairs.pace),
+        cycles=some_of(pairs.cycles),
+        demand=some_of(pairs.demand),
         root_load=some(pairs.root_load),
         cpu=pairs.cpu / STRIDE,
         capacity=pairs.capacity / STRIDE,
@@ -167,40 +168,7 @@ def _prices_of_all(pairs: WiredPairs, columns: Columns, sample: FloatArray) -> F
     # A price of the whole CPU or of one more server is that of so many times the sample's.
     shared[2 * m :] *= STRIDE
     load, place, part = shared[:-1].reshape(3, m)
-    least = least_priced(columns, load, place, part)
+    least = columns.least_priced(load, place, part)
     # What the sample's users paid beyond that, on average, opens servers.
     near = np.maximum(sample[: -(3 * m + 1)] - least[::STRIDE], 0.0)
     return np.concatenate([least + near.mean(), shared])
-
-
-@cache
-def compile_kernels() -> WiredBound:
-    """Compile the bound, or load it from Numba's cache; solvers call it before their clock starts.
-
-    Returns
-    -------
-    WiredBound
-        Of two users and two stations, to compile more with.
-    """
-    two, square = np.ones(2), np.ones((2, 2))
-    pairs = WiredPairs(
-        base=two,
-        slope=two,
-        access=np.zeros(2, dtype=np.int64),
-        distance=square - np.eye(2),
-        order=np.array([[0, 1], [1, 0]], dtype=np.int32),
-        slack=np.zeros(0),
-        pace=np.zeros(0),
-        cycles=np.zeros(0),
-        demand=np.zeros(0),
-        root_load=two,
-        cpu=two,
-        capacity=two,
-        opening=1.0,
-        worth=1.0,
-        max_open=2,
-    )
-    bound = _bound(pairs, lambda: False)
-    columns = narrowed(bound.columns, bound.prices, NEAR)
-    least_priced(columns, two, two, two)
-    return bound

@@ -83,7 +83,6 @@ def _compile(problem: Problem) -> None:
     if not isinstance(problem, Placement):
         exact.compile_for(problem)
         return
-    from solvers.exact.wired import compile_branching
     from solvers.lns import neighbourhood
     from solvers.local_search import driver
     from solvers.local_search.ejection import compile_ejection
@@ -94,10 +93,8 @@ def _compile(problem: Problem) -> None:
         neighbourhood.compile_kernels()
     if pairs <= CLOSED_PAIRS:
         exact.compile_for(problem)
-    else:
-        compile_branching()
-        if problem.sharing == "fixed":
-            compile_ejection()
+    elif problem.sharing == "fixed":
+        compile_ejection()
 
 
 def _search(run: Run, problem: Problem) -> None:

@@ -1,22 +1,24 @@
 """The bound of a large placement in a thread of its own: first at the root, then by branching on servers.
 
 What is compiled runs without Python's lock, so that a search goes on beside it. The thread touches nothing of the
-run: whoever started it asks for what is new. Where a run may use but one thread (`NUMBA_NUM_THREADS`, or one core) the
+run: whoever started it asks for what is new. Where a run may use but one thread (`DTOPT_NUM_THREADS`, or one core) the
 two work by turns.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from contextvars import copy_context
 from threading import Condition, Thread
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 
+from dtopt._core import Cancellation
 from dtopt.bounds import dual_bound
-from dtopt.halting import HALT, LONGEST_S
+from dtopt.errors import InputError
+from dtopt.halting import CANCELLATION, LONGEST_S
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -37,6 +39,22 @@ NEWS_S = 0.1
 TURN_S = 0.05
 
 SEARCH, PROOF = 0, 1
+
+
+def thread_count() -> int:
+    """Return how many threads a run may use: `DTOPT_NUM_THREADS`, else the CPUs of this process.
+
+    Raises
+    ------
+    InputError
+        If the variable is not a whole number above 0.
+    """
+    given = os.environ.get("DTOPT_NUM_THREADS")
+    if given is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not given.isdecimal() or int(given) < 1:
+        raise InputError(f"DTOPT_NUM_THREADS is {given!r}; it must be a whole number above 0")
+    return int(given)
 
 
 class Turns:
@@ -98,9 +116,9 @@ class Prover:
         self.problem, self.quick = problem, quick
         self.bound, self.cutoff, self.nodes, self.finished = -np.inf, np.inf, 0, False
         self._news: FloatArray | None = None
-        self._halt = np.zeros(1, dtype=np.bool_)
+        self._cancellation = Cancellation()
         self._error: BaseException | None = None
-        self._turns = Turns(alone=numba.config.NUMBA_NUM_THREADS < 2)  # type: ignore[attr-defined]
+        self._turns = Turns(alone=thread_count() < 2)
         self._thread = Thread(target=copy_context().run, args=(self._work,), name="prover", daemon=True)
 
     def __enter__(self) -> Self:
@@ -110,7 +128,7 @@ class Prover:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._halt[0] = True
+        self._cancellation.cancel()
         self._turns.leave()
         self._thread.join()
 
@@ -132,7 +150,7 @@ class Prover:
         return news
 
     def _work(self) -> None:
-        HALT.set(self._halt)
+        CANCELLATION.set(self._cancellation)
         try:
             self._turns.share(PROOF)
             self._prove()
@@ -144,7 +162,7 @@ class Prover:
 
     def _over(self) -> bool:
         self._turns.share(PROOF)
-        return bool(self._halt[0])
+        return self._cancellation.requested()
 
     def _prove(self) -> None:
         from dtopt.wired_dual import wired_bound

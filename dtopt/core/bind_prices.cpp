@@ -53,7 +53,7 @@ std::span<const T> span_of(const Vector<T>& array) {
     return {array.data(), array.shape(0)};
 }
 
-nb::tuple ascend_prices(const Columns& c, const Vector<std::int64_t>& state, const Vector<double>& start,
+std::tuple<double, VectorOut<double>, std::int64_t> ascend_prices(const Columns& c, const Vector<std::int64_t>& state, const Vector<double>& start,
                         const Vector<double>& unit, const Vector<bool>& bounded, const Vector<bool>& fixed,
                         const Vector<double>& temperatures, const AscentParams& params, Cancellation& cancellation) {
     require_shapes(c, state, start);
@@ -74,7 +74,7 @@ nb::tuple ascend_prices(const Columns& c, const Vector<std::int64_t>& state, con
             [&](std::span<const double> prices) { return dual_value(c, decided, prices); }, variables,
             span_of(temperatures), params, cancellation);
     }
-    return nb::make_tuple(found.value, as_numpy(std::move(found.point)), found.evaluations);
+    return {found.value, as_numpy(std::move(found.point)), found.evaluations};
 }
 
 }  // namespace
@@ -108,17 +108,26 @@ void bind_prices(nb::module_& module) {
         .def_prop_ro("n_users", &Columns::users)
         .def_prop_ro("n_servers", &Columns::servers)
         .def_prop_ro("n_pairs", &Columns::pairs)
+        .def("of_server",
+             [](const Columns& c, std::int64_t server) {
+                 require(server >= 0 && server < static_cast<std::int64_t>(c.servers()), "there is no such server");
+                 const auto k = static_cast<Size>(server);
+                 const auto first = c.start[k], last = c.start[k + 1];
+                 return std::make_tuple(as_numpy(Shorts(c.user.begin() + first, c.user.begin() + last)),
+                                        as_numpy(Doubles(c.cost.begin() + first, c.cost.begin() + last)));
+             },
+             "server"_a, "Return the users listed at a server and the costs of these pairs.")
         .def_prop_ro("worth", [](const Columns& c) { return c.worth; })
         .def_prop_ro("max_open", [](const Columns& c) { return c.max_open; })
-        .def_prop_ro("start", [](const Columns& c) { return as_numpy(Integers(c.start)); })
-        .def_prop_ro("user", [](const Columns& c) { return as_numpy(Shorts(c.user)); })
-        .def_prop_ro("cost", [](const Columns& c) { return as_numpy(Doubles(c.cost)); })
-        .def_prop_ro("part", [](const Columns& c) { return as_numpy(Doubles(c.part)); })
-        .def_prop_ro("floor", [](const Columns& c) { return as_numpy(Doubles(c.floor)); })
-        .def_prop_ro("root_load", [](const Columns& c) { return as_numpy(Doubles(c.root_load)); })
-        .def_prop_ro("cpu", [](const Columns& c) { return as_numpy(Doubles(c.cpu)); })
-        .def_prop_ro("capacity", [](const Columns& c) { return as_numpy(Doubles(c.capacity)); })
-        .def_prop_ro("opening", [](const Columns& c) { return as_numpy(Doubles(c.opening)); })
+        .def_prop_ro("start", [](const Columns& c) { return shown(c.start); })
+        .def_prop_ro("user", [](const Columns& c) { return shown(c.user); })
+        .def_prop_ro("cost", [](const Columns& c) { return shown(c.cost); })
+        .def_prop_ro("part", [](const Columns& c) { return shown(c.part); })
+        .def_prop_ro("floor", [](const Columns& c) { return shown(c.floor); })
+        .def_prop_ro("root_load", [](const Columns& c) { return shown(c.root_load); })
+        .def_prop_ro("cpu", [](const Columns& c) { return shown(c.cpu); })
+        .def_prop_ro("capacity", [](const Columns& c) { return shown(c.capacity); })
+        .def_prop_ro("opening", [](const Columns& c) { return shown(c.opening); })
         .def("value",
              [](const Columns& c, const Vector<std::int64_t>& state, const Vector<double>& prices) {
                  require_shapes(c, state, prices);
@@ -133,20 +142,12 @@ void bind_prices(nb::module_& module) {
                  require(temperature > 0.0, "temperature must be above 0");
                  Doubles slope(prices.shape(0)), chosen(c.pairs());
                  const double value = dual_smoothed(c, span_of(state), span_of(prices), temperature, slope, chosen);
-                 return nb::make_tuple(value, as_numpy(std::move(slope)));
+                 return std::make_tuple(value, as_numpy(std::move(slope)));
              },
              array_arg("state"), array_arg("prices"), "temperature"_a,
-             nb::sig("def smoothed(self, state: numpy.typing.NDArray[numpy.int64], prices: "
-                     "numpy.typing.NDArray[numpy.float64], temperature: float) -> tuple[float, "
-                     "numpy.typing.NDArray[numpy.float64]]"),
              "Return the softened dual and its gradient.")
         .def("ascend", &ascend_prices, array_arg("state"), array_arg("start"), array_arg("unit"), array_arg("bounded"),
              array_arg("fixed"), array_arg("temperatures"), "params"_a, "cancellation"_a,
-             nb::sig("def ascend(self, state: numpy.typing.NDArray[numpy.int64], start: "
-                     "numpy.typing.NDArray[numpy.float64], unit: numpy.typing.NDArray[numpy.float64], bounded: "
-                     "numpy.typing.NDArray[numpy.bool_], fixed: numpy.typing.NDArray[numpy.bool_], temperatures: "
-                     "numpy.typing.NDArray[numpy.float64], params: AscentParams, cancellation: Cancellation) -> "
-                     "tuple[float, numpy.typing.NDArray[numpy.float64], int]"),
              "Return the best value over all temperatures, its prices, and the evaluations of the softened dual.\n\n"
              "Parameters\n----------\nstate : ndarray of int64, shape (M,)\nstart, unit : ndarray, shape (N + 3M + 1,)\n"
              "    Prices to begin with, and the size of a typical change of each.\n"
@@ -196,7 +197,7 @@ void bind_prices(nb::module_& module) {
                        "A dual over some users and servers, in place of the whole at fixed prices elsewhere.")
         .def_prop_ro("columns", [](const Region& r) { return Columns(r.columns); },
                      "What servers gain by users elsewhere is a part of their opening.")
-        .def_prop_ro("users", [](const Region& r) { return as_numpy(Integers(r.users)); },
+        .def_prop_ro("users", [](const Region& r) { return shown(r.users); },
                      "Which they are in the whole; the prices of the first `free_users` may change.")
         .def_ro("free_users", &Region::free_users);
 
@@ -256,13 +257,10 @@ void bind_prices(nb::module_& module) {
                      nb::gil_scoped_release released;
                      found = settle(pairs, span_of(prices), span_of(radius), span_of(state));
                  }
-                 return nb::make_tuple(found.value, found.magnitude, as_numpy(std::move(found.server)),
-                                       as_numpy(std::move(found.reach)));
+                 return std::make_tuple(found.value, found.magnitude, as_numpy(std::move(found.server)),
+                                        as_numpy(std::move(found.reach)));
              },
              array_arg("prices"), array_arg("radius"), array_arg("state"),
-             nb::sig("def settle(self, prices: numpy.typing.NDArray[numpy.float64], radius: "
-                     "numpy.typing.NDArray[numpy.float64], state: numpy.typing.NDArray[numpy.int64]) -> tuple[float, "
-                     "float, numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64]]"),
              "Return the dual over all N·M pairs, with what its rounding is relative to.\n\n"
              "Returns\n-------\nvalue : float\n    A valid lower bound but for rounding.\n"
              "magnitude : float\n    The sum of the sizes of all terms.\n"

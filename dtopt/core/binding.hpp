@@ -77,6 +77,12 @@ void require_indices(const Container& indices, std::int64_t least, std::int64_t 
                                                      std::to_string(bound - 1) + ", not " + std::to_string(index));
 }
 
+// Show a vector of an object to NumPy, read-only and without a copy: for properties, which keep the object alive.
+template <class T>
+nb::ndarray<nb::numpy, const T, nb::ndim<1>> shown(const std::vector<T>& values) {
+    return {values.data(), {values.size()}};
+}
+
 // Hand a vector over to NumPy.
 template <class T>
 VectorOut<T> as_numpy(std::vector<T> values) {

@@ -37,7 +37,7 @@ THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
-    "NUMBA_NUM_THREADS",
+    "DTOPT_NUM_THREADS",
 )
 #: How long a process may take to start, and to make an instance and warm up for it, s: Numba may compile everything.
 START_SECONDS, WARM_SECONDS = 300.0, 600.0

@@ -7,25 +7,21 @@ last and leaves all other prices as they are; any prices prove a bound, and boun
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtopt.price_ascent import Start, climb
+from dtopt.price_ascent import Start, climb, narrowed
 from dtopt.price_dual import FREE, OPEN, decided_bounds
-from dtopt.price_kernel import narrowed
-from dtopt.wired import settle
-from dtopt.wired_dual import ROUNDING, compile_kernels
-from solvers.exact.region import Region, region
+from dtopt.wired_dual import ROUNDING
 
 if TYPE_CHECKING:
+    from dtopt._core import Columns, Region
     from dtopt.arrays import FloatArray, IntArray
-    from dtopt.price_kernel import Columns
     from dtopt.wired import WiredPairs
     from dtopt.wired_dual import WiredBound
 
-__all__ = ["TEMPERATURES", "WiredDual", "compile_branching"]
+__all__ = ["TEMPERATURES", "WiredDual"]
 
 #: Temperatures of the ascent at a node, iterations at each, and past steps that it remembers.
 TEMPERATURES, ITERATIONS, MEMORY = (0.002, 0.0005), 45, 5
@@ -49,7 +45,7 @@ class WiredDual:
     start : Start
         The units of prices.
     radius : ndarray, shape (N,)
-        What `dtopt.wired.settle` begins with, m.
+        What `WiredPairs.settle` begins with, m.
     state : ndarray of int, shape (M,)
         What is decided of each server, as in `dtopt.price_dual`.
     last : int
@@ -111,12 +107,12 @@ class WiredDual:
     def _around(self, begin: FloatArray, temperatures: tuple[float, ...], wide: float) -> FloatArray:
         """Return prices that ascend around the server decided last."""
         part = self._region(begin, wide)
-        users, servers = part.users, part.servers
+        users, servers = part.users, self._servers
         n, m, n_users, n_servers = self.radius.size, self.state.size, users.size, servers.size
         at = np.concatenate([users, n + servers, n + m + servers, n + 2 * m + servers, [n + 3 * m]])
         whole, fixed = self.start, self.start.fixed[at]
-        fixed[part.n_free : n_users] = fixed[-1] = True
-        fixed[n_users:-1].reshape(3, n_servers)[:, part.n_inner :] = True
+        fixed[part.free_users : n_users] = fixed[-1] = True
+        fixed[n_users:-1].reshape(3, n_servers)[:, INNER:] = True
         start = Start(begin[at], whole.unit[at], whole.bounded[at], fixed, whole.typical)
         _, found = climb(
             part.columns, self.state[servers], start, begin[at], temperatures, iterations=ITERATIONS, memory=MEMORY
@@ -129,26 +125,23 @@ class WiredDual:
         columns, pairs, server = self.columns, self.pairs, self.last
         n, m, order = self.radius.size, self.state.size, pairs.order[server]
         margin = np.full(n, MARGIN * float(np.abs(prices[:n]).mean()))
-        near = slice(columns.start[server], columns.start[server + 1])
-        users = columns.user[near]
-        priced = columns.cost[near] + prices[n + server] * columns.root_load[users] + prices[n + m + server]
+        users, cost = columns.of_server(server)
+        priced = cost + prices[n + server] * pairs.root_load[users] + prices[n + m + server]
         margin[users[priced - prices[users] < margin[0]]] *= wide
         areas = np.zeros(m, dtype=bool)
         areas[order[:AREAS]] = True
-        return region(columns, prices, margin, order[:SERVERS].astype(np.int64), INNER, areas[pairs.access])
+        servers = self._servers
+        return columns.region(prices, margin, servers, min(INNER, servers.size), areas[pairs.access])
+
+    @property
+    def _servers(self) -> IntArray:
+        """The servers around the one decided last."""
+        return self.pairs.order[self.last, :SERVERS].astype(np.int64)
 
     def _settled(self, prices: FloatArray) -> tuple[float, FloatArray]:
         """Return the bound at these prices, rounding taken off, and V of each server."""
         if self._known and self._known[0][0] is prices:
             return self._known[0][1]
-        has_floor = self.pairs.cycles.size > 0 and self.pairs.demand.size == 0
-        value, magnitude, server, _ = settle(self.pairs, prices, self.radius, has_floor, self.state)
+        value, magnitude, server, _ = self.pairs.settle(prices, self.radius, self.state)
         self._known[:] = [(prices, (value - ROUNDING * magnitude, server))]
         return self._known[0][1]
-
-
-@cache
-def compile_branching() -> None:
-    """Compile the bound and what a node takes, or load them from Numba's cache."""
-    bound = compile_kernels()
-    WiredDual.of(bound).decided(0, OPEN).ascend(bound.prices)

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 
-from dtopt import price_kernel
 from dtopt.bounds import dual_bound
 from dtopt.evaluation import evaluate
 from dtopt.price_dual import CLOSED, OPEN, PriceDual
@@ -86,13 +85,10 @@ def test_the_compiled_dual_equals_its_reference(sharing):
             prices = rng.exponential(10.0 ** rng.uniform(-6, 0), problem.n_users + 3 * problem.n_stations + 1)
             temperature = 10.0 ** rng.uniform(-4, -1)
             value, slope = dual.smoothed(prices, temperature)
-            columns, state = dual.columns, np.array(dual.state)
-            compiled_slope = np.empty(prices.size)
-            room = np.empty(columns.user.size)
-            compiled_value = price_kernel.smoothed(columns, state, prices, temperature, compiled_slope, room)
+            compiled_value, compiled_slope = dual.columns.smoothed(dual.state, prices, temperature)
             assert compiled_value == pytest.approx(value, rel=1e-9, abs=1e-12)
             assert compiled_slope == pytest.approx(slope, rel=1e-9, abs=1e-12)
-            assert price_kernel.value(columns, state, prices) == pytest.approx(dual.value(prices), rel=1e-9, abs=1e-12)
+            assert dual.columns.value(dual.state, prices) == pytest.approx(dual.value(prices), rel=1e-9, abs=1e-12)
 
 
 def test_what_the_dual_proves_of_single_decisions_holds():

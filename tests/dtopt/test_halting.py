@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from dtopt.halting import in_time
-from dtopt.price_ascent import LONG_PAIRS
 from dtopt.price_dual import PriceDual
 from dtopt.run import Run
 from dtopt.stop import seconds_left
@@ -57,7 +56,7 @@ def test_errors_and_interrupts_come_out():
 
 
 def test_an_ascent_without_time_gives_a_bound_all_the_same():
-    large = tiny_problem(3, users=LONG_PAIRS // 20, stations=20)
+    large = tiny_problem(3, users=500, stations=20)
     dual = PriceDual.of(large)
     whole, _ = dual.ascend()
     with Run(large, "none", time_limit=0.0):

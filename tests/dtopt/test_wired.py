@@ -11,7 +11,7 @@ from dtopt import generate, solve
 from dtopt.price_dual import CLOSED, OPEN, PriceDual
 from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import SHARINGS, tiny_problem
-from dtopt.wired import listed, settle, start_radius, wired_pairs
+from dtopt.wired import wired_pairs
 from dtopt.wired_dual import wired_bound
 from solvers.exact.wired import TEMPERATURES, WiredDual
 from solvers.server_tree import ServerTree
@@ -33,7 +33,7 @@ def problems(sharing, count, **more):
 def test_pairs_cost_what_the_dense_dual_says(sharing):
     for problem in problems(sharing, 30):
         dual = PriceDual.of(problem)
-        columns = listed(wired_pairs(problem), np.full(problem.n_users, np.inf))
+        columns = wired_pairs(problem).listed(np.full(problem.n_users, np.inf))
         server = np.repeat(np.arange(problem.n_stations), np.diff(columns.start))
         cost = np.full(dual.cost.shape, np.inf)
         cost[columns.user, server] = columns.cost
@@ -52,14 +52,14 @@ def test_any_prices_settle_to_the_dense_value_whatever_is_listed(sharing):
         for _ in range(5):
             tried += 1
             prices = rng.exponential(10.0 ** rng.uniform(-6, 0), problem.n_users + 3 * problem.n_stations + 1)
-            radius = start_radius(pairs, 1)
-            value, magnitude, server, reach = settle(pairs, prices, radius, dual.floor is not None, dual.state)
+            radius = pairs.start_radius(1)
+            value, magnitude, server, reach = pairs.settle(prices, radius, dual.state)
             assert value == pytest.approx(dual.value(prices), abs=1e-12 * magnitude)
             assert server == pytest.approx(dual.priced(prices)[1], abs=1e-12 * magnitude)
             # Within the reach lies every pair that gains.
             gaining = dual.priced(prices)[0] < 0
             kept = np.zeros_like(gaining)
-            columns = listed(pairs, reach)
+            columns = pairs.listed(reach)
             kept[columns.user, np.repeat(np.arange(problem.n_stations), np.diff(columns.start))] = True
             assert (kept | ~gaining).all()
     assert tried >= 30

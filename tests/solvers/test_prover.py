@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 
-import numba
 import numpy as np
 import pytest
 
@@ -73,7 +72,7 @@ def test_what_ends_the_proof_is_told(monkeypatch):
 
 
 def test_with_one_thread_search_and_proof_take_turns(monkeypatch):
-    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 1)
+    monkeypatch.setenv("DTOPT_NUM_THREADS", "1")
     prover = Prover(dtopt.generate("large", seed=1, users=3000, stations=80))
     with prover:
         time.sleep(0.3)
