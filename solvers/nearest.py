@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
+from dtopt.nearest import nearest
 from dtopt.run import Run
 from solvers.loads import ServerLoads, largest_servers
 from solvers.repair import place_remaining
@@ -38,9 +38,7 @@ def solve(
     closest to some user; with a limit K on open servers, the K that are closest to most users, or, if those cannot
     take all users, the K largest. The seed changes nothing.
     """
-    run = Run(
-        problem, "nearest", seed=seed, stop=stop, time_limit=time_limit, on_incumbent=on_incumbent, libraries=["scipy"]
-    )
+    run = Run(problem, "nearest", seed=seed, stop=stop, time_limit=time_limit, on_incumbent=on_incumbent)
     with run:
         if not run.settled:
             is_open = problem.server_allowed.copy()
@@ -79,8 +77,7 @@ def _closest(problem: Problem, is_open: BoolArray, users: IntArray) -> IntArray:
     servers = np.flatnonzero(is_open)
     positions, stations = problem.network.users.position_m, problem.network.stations
     if positions is not None and stations.position_m is not None:
-        _, index = cKDTree(stations.position_m[servers]).query(positions[users])
-        return np.asarray(servers[np.asarray(index, dtype=np.int64)])
+        return np.asarray(servers[nearest(stations.position_m[servers], positions[users], 1)[:, 0]])
     distance = _pair_distance(problem, np.repeat(users, servers.size), np.tile(servers, users.size))
     return np.asarray(servers[distance.reshape(users.size, servers.size).argmin(axis=1)])
 

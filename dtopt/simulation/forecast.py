@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from dtopt.errors import InputError
 from dtopt.simulation.motion import constant_velocity, fitted_motion, persistence
@@ -121,6 +120,9 @@ def _mapped(past: Past, places: FloatArray) -> Forecast:
     now = past.record(slot).position_m[users]
     seen, station, slowness, low, high = _samples(past)
     count = max(1, min(NEIGHBOURS // many, len(seen)))
+    # SciPy takes longer to load than most small commands.
+    from scipy.spatial import cKDTree
+
     tree = cKDTree(seen)
     shape = (horizon, n, many * count + 1)
     stations, weights = np.empty(shape, dtype=np.int64), np.empty(shape)

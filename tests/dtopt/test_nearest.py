@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import dtopt.nearest
 from dtopt.nearest import nearest
 
 
@@ -14,8 +15,10 @@ def by_all(points, places, count):
     return np.argsort(distance, axis=1, kind="stable")[:, :count]
 
 
+@pytest.mark.parametrize("dense_pairs", [0, 1_000_000])
 @pytest.mark.parametrize("count", [1, 3, 8, 49])
-def test_ties_on_a_grid_go_to_the_lower_number(count):
+def test_ties_on_a_grid_go_to_the_lower_number(count, dense_pairs, monkeypatch):
+    monkeypatch.setattr(dtopt.nearest, "DENSE_PAIRS", dense_pairs)
     rng = np.random.default_rng(count)
     grid = np.stack(np.meshgrid(np.arange(7.0), np.arange(7.0)), axis=-1).reshape(-1, 2)
     grid = grid[rng.permutation(len(grid))]
@@ -23,7 +26,9 @@ def test_ties_on_a_grid_go_to_the_lower_number(count):
     np.testing.assert_array_equal(nearest(grid, places, count), by_all(grid, places, count))
 
 
-def test_many_points_at_one_place():
+@pytest.mark.parametrize("dense_pairs", [0, 1_000_000])
+def test_many_points_at_one_place(dense_pairs, monkeypatch):
+    monkeypatch.setattr(dtopt.nearest, "DENSE_PAIRS", dense_pairs)
     points = np.zeros((100, 2))
     points[:30] = 1.0
     found = nearest(points, np.array([[0.0, 0.0], [1.0, 1.0]]), 5)
