@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CLOSED", "FREE", "OPEN", "PriceDual", "decided_bounds"]
 
+#: Iterations of the ascent that tell whether given prices are optimal, and the part of the value that they then gain.
+PROBE, PROBE_GAIN = 4, 3e-7
 #: What has been decided of a server.
 CLOSED, FREE, OPEN = -1, 0, 1
 
@@ -123,7 +125,8 @@ class PriceDual:
         Parameters
         ----------
         start : ndarray, optional
-            Prices to begin with, for example those of the same dual with fewer servers decided.
+            Prices to begin with, for example those of the same dual with fewer servers decided. Where they are optimal
+            the ascent ends after a few evaluations.
         temperatures : tuple of float
             Falling, as shares of the mean cost of a user.
         enough : float
@@ -135,7 +138,13 @@ class PriceDual:
             return np.inf, np.zeros(serve.size + 3 * self.cpu.size + 1)
         begin = Start.of(serve, even, self.opening, self._useful())
         prices = begin.prices if start is None else start
-        value, best = climb(self.columns, self.state, begin, prices, temperatures, enough=enough)
+        gain = value = np.inf
+        if start is not None:
+            # At prices that are optimal already the coldest dual gains next to nothing.
+            value, best = climb(self.columns, self.state, begin, start, temperatures[-1:], iterations=PROBE)
+            gain = value - self.columns.value(self.state, start)
+        if gain > PROBE_GAIN * abs(value) or start is None:
+            value, best = climb(self.columns, self.state, begin, prices, temperatures, enough=enough)
         # At these prices nobody is worth more than it costs at the least, whatever rounding does: g is their sum.
         least = np.zeros(prices.size)
         least[: serve.size] = self.cost.min(axis=1)

@@ -6,6 +6,8 @@
 #pragma once
 
 #define DTOPT_INLINE inline __attribute__((always_inline))
+// After the parameters of a lambda that hot loops call.
+#define DTOPT_LAMBDA __attribute__((always_inline))
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define DTOPT_HAS_VERSIONS 1

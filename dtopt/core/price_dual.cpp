@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "dtopt/core/hot.hpp"
+#include "dtopt/core/pack.hpp"
 #include "dtopt/core/sums.hpp"
 
 namespace dtopt {
@@ -36,35 +37,79 @@ struct ServerSums {
     double gains, step, count, used;
 };
 
+// The data of four pairs, and what they gain.
+template <bool PARTS, bool FLOORS>
+struct PairGains {
+    Pack load, rate, place, share, worth, temperature, half_inverse;
+    Pack gains{}, step{}, count{}, used{};
+
+    PairGains(const ServerPairs& s, double value, double heat)
+        : load(pack_of(s.load)),
+          rate(pack_of(s.load / (2.0 * value))),
+          place(pack_of(s.place)),
+          share(pack_of(s.share)),
+          worth(pack_of(value)),
+          temperature(pack_of(heat)),
+          half_inverse(pack_of(0.5 / heat)) {}
+
+    // Add four pairs; return their weights.
+    DTOPT_INLINE Pack add(Pack cost, Pack size, Pack price, Pack part, Pack floor) {
+        Pack priced = load * size, change = size;
+        if constexpr (FLOORS) {
+            const Pack least = rate * floor;
+            const auto binds = least > size;
+            const Pack clamped = worth * (size * size / (binds ? floor : pack_of(1.0)) + rate * least);
+            priced = binds ? clamped : priced;
+            change = binds ? least : change;
+        }
+        if constexpr (PARTS) priced += share * part;
+        const Pack gain = cost + priced + place - price, zero = pack_of(0.0), one = pack_of(1.0);
+        Pack weight = (temperature - gain) * half_inverse;
+        weight = weight < zero ? zero : weight;
+        weight = weight > one ? one : weight;
+        gains += gain > -temperature ? -temperature * weight * weight : gain;
+        step += weight * change;
+        count += weight;
+        if constexpr (PARTS) used += weight * part;
+        return weight;
+    }
+};
+
 template <bool WHOLE, bool PARTS, bool FLOORS>
 DTOPT_INLINE ServerSums server_sums(const ServerPairs& s, const double* root_load, const double* price, double worth,
                                     double temperature, double* chosen) {
-    const double half_inverse = 0.5 / temperature, rate = s.load / (2.0 * worth);
-    Lanes gains, step, count, used;
-    const auto one = [&](Size e, Size x) {
-        const Size i = WHOLE ? e : static_cast<Size>(s.user[e]);
-        const double size = root_load[i];
-        double priced = s.load * size, change = size;
-        if constexpr (FLOORS) {
-            const double floor = s.floor[e];
-            const bool binds = rate * floor > size;
-            const double clamped = worth * (size * size / (binds ? floor : 1.0) + rate * rate * floor);
-            priced = binds ? clamped : priced;
-            change = binds ? rate * floor : change;
-        }
-        if constexpr (PARTS) priced += s.share * s.part[e];
-        const Soft pair = soft(s.cost[e] + priced + s.place - price[i], temperature, half_inverse);
-        chosen[e] = pair.weight;
-        gains.lane[x] += pair.value;
-        step.lane[x] += pair.weight * change;
-        count.lane[x] += pair.weight;
-        if constexpr (PARTS) used.lane[x] += pair.weight * s.part[e];
+    PairGains<PARTS, FLOORS> low(s, worth, temperature), high(low);
+    const Pack none{};
+    const auto four = [&](PairGains<PARTS, FLOORS>& sums, Size e) DTOPT_LAMBDA {
+        const std::int32_t* user = s.user + e;
+        const Pack part = PARTS ? load(s.part + e) : none, floor = FLOORS ? load(s.floor + e) : none;
+        store(chosen + e, sums.add(load(s.cost + e), gathered<WHOLE>(root_load, user, e),
+                                   gathered<WHOLE>(price, user, e), part, floor));
     };
     Size e = 0;
-    for (; e + LANES <= s.size; e += LANES)
-        for (Size x = 0; x < LANES; ++x) one(e + x, x);
-    for (Size x = 0; e < s.size; ++e, ++x) one(e, x);
-    return {gains.total(), step.total(), count.total(), used.total()};
+    for (; e + 2 * PACK <= s.size; e += 2 * PACK) {
+        four(low, e);
+        four(high, e + PACK);
+    }
+    // The pairs left over, beside pairs that cost too much to count.
+    for (auto* sums : {&low, &high}) {
+        if (e >= s.size) break;
+        Pack cost = pack_of(std::numeric_limits<double>::max()), size = none, own = none, part = none, floor = none;
+        const Size left = std::min(PACK, s.size - e);
+        for (Size x = 0; x < left; ++x) {
+            const auto i = static_cast<Size>(s.user[e + x]);
+            cost[x] = s.cost[e + x];
+            size[x] = root_load[i];
+            own[x] = price[i];
+            if constexpr (PARTS) part[x] = s.part[e + x];
+            if constexpr (FLOORS) floor[x] = s.floor[e + x];
+        }
+        const Pack weight = sums->add(cost, size, own, part, floor);
+        for (Size x = 0; x < left; ++x) chosen[e + x] = weight[x];
+        e += left;
+    }
+    return {total(low.gains, high.gains), total(low.step, high.step), total(low.count, high.count),
+            total(low.used, high.used)};
 }
 
 DTOPT_INLINE ServerSums sums_body(bool whole, const ServerPairs& s, const double* root_load, const double* price,

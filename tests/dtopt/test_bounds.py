@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
+from dtopt import _core, generate
 from dtopt.bounds import dual_bound
 from dtopt.evaluation import evaluate
 from dtopt.price_dual import CLOSED, OPEN, PriceDual
@@ -132,3 +136,45 @@ def test_a_larger_instance_is_nearly_closed():
 
     problem = tiny_problem(0, users=60, stations=5)
     assert dual_bound(problem) <= solve(problem, "greedy").objective <= dual_bound(problem) * 1.2
+
+
+def test_an_ascent_from_optimal_prices_ends_after_a_few_evaluations(monkeypatch):
+    counts = []
+
+    def counted(columns, *arguments):
+        value, prices, evaluations = ascend(columns, *arguments)
+        counts.append(evaluations)
+        return value, prices, evaluations
+
+    ascend = _core.Columns.ascend
+    monkeypatch.setattr(_core.Columns, "ascend", counted)
+    for preset in ("paper", "tight-deadline", "tight-capacity"):
+        dual = PriceDual.of(generate(preset, users=100, stations=10, seed=1))
+        counts.clear()
+        value, prices = dual.ascend()
+        cold = sum(counts)
+        counts.clear()
+        again, _ = dual.ascend(prices)
+        assert value <= again <= value * (1 + 1e-6)
+        assert sum(counts) <= min(30, cold / 5)
+
+
+def test_both_versions_of_hot_loops_give_the_same_prices():
+    code = (
+        "from dtopt import _core, generate; from dtopt.price_dual import PriceDual\n"
+        "for preset in ('paper', 'tight-deadline', 'tight-capacity'):\n"
+        "    value, prices = PriceDual.of(generate(preset, users=61, stations=7, seed=2)).ascend()\n"
+        "    print(value.hex(), prices.tobytes().hex())"
+    )
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "DTOPT_CPU": cpu},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for cpu in ("baseline", "best")
+    ]
+    assert found[0] == found[1]
+    assert len(found[0]) > 1000
