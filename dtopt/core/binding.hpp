@@ -12,9 +12,13 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <atomic>
+#include <concepts>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "dtopt/core/arrays.hpp"
 
@@ -35,19 +39,26 @@ template <class T>
 using TableOut = nb::ndarray<nb::numpy, T, nb::ndim<2>>;
 
 // Name an argument that is an array (or None, where it is optional).
-inline nb::arg array_arg(const char* name) {
-    nb::arg argument(name);
-    argument.noconvert();
-    return argument;
-}
+inline auto array_arg(const char* name) { return nb::arg(name).noconvert(); }
 
 inline void require(bool holds, const std::string& message) {
     if (!holds) throw std::invalid_argument(message);
 }
+// Makes no string where it holds, so that loops may ask.
+inline void require(bool holds, const char* message) {
+    if (!holds) throw std::invalid_argument(message);
+}
+
+template <class T>
+std::span<const T> span_of(const Vector<T>& array) {
+    return {array.data(), array.shape(0)};
+}
 
 // Require that no number is NaN.
-inline void require_numbers(const double* values, Size size, const char* name) {
-    for (Size j = 0; j < size; ++j) require(values[j] == values[j], std::string(name) + " has a NaN");
+template <class T>
+void require_numbers(const T* values, Size size, const char* name) {
+    for (Size j = 0; j < size; ++j)
+        if (values[j] != values[j]) throw std::invalid_argument(std::string(name) + " has a NaN");
 }
 
 // Copy a vector of a given length; numbers must not be NaN.
@@ -73,14 +84,21 @@ Matrix<T> copied(const Table<T>& array, Size rows, Size columns, const char* nam
 template <class Container>
 void require_indices(const Container& indices, std::int64_t least, std::int64_t bound, const char* name) {
     for (const auto index : indices)
-        require(index >= least && index < bound, std::string(name) + " must be from " + std::to_string(least) + " to " +
-                                                     std::to_string(bound - 1) + ", not " + std::to_string(index));
+        if (index < least || index >= bound)
+            throw std::invalid_argument(std::string(name) + " must be from " + std::to_string(least) + " to " +
+                                        std::to_string(bound - 1) + ", not " + std::to_string(index));
 }
 
 // Show a vector of an object to NumPy, read-only and without a copy: for properties, which keep the object alive.
 template <class T>
 nb::ndarray<nb::numpy, const T, nb::ndim<1>> shown(const std::vector<T>& values) {
     return {values.data(), {values.size()}};
+}
+
+// The same of a matrix.
+template <class T>
+nb::ndarray<nb::numpy, const T, nb::ndim<2>> shown(const Matrix<T>& matrix) {
+    return {matrix.data(), {matrix.rows(), matrix.columns()}};
 }
 
 // Hand a vector over to NumPy.
@@ -104,5 +122,42 @@ TableOut<T> as_numpy(Matrix<T> matrix) {
     owner.release();
     return TableOut<T>(data, {rows, columns}, capsule);
 }
+
+// An object that computes without Python's lock, and refuses other threads meanwhile.
+template <class T>
+class Exclusive {
+  public:
+    template <class... Arguments>
+        requires std::constructible_from<T, Arguments...>
+    explicit Exclusive(Arguments&&... arguments) : object_(std::forward<Arguments>(arguments)...) {}
+
+    // Call compute(object) without Python's lock.
+    template <class Compute>
+    auto run(Compute compute) {
+        require_idle();
+        const Busy busy(busy_);
+        nb::gil_scoped_release released;
+        return compute(object_);
+    }
+    // The object, for as long as Python's lock is held.
+    T& get() {
+        require_idle();
+        return object_;
+    }
+
+  private:
+    struct Busy {
+        explicit Busy(std::atomic<bool>& flag) : flag_(flag) { flag_ = true; }
+        ~Busy() { flag_ = false; }
+        std::atomic<bool>& flag_;
+    };
+
+    T object_;
+    std::atomic<bool> busy_{false};
+
+    void require_idle() const {
+        if (busy_) throw std::runtime_error("in use by another thread");
+    }
+};
 
 }  // namespace dtopt
