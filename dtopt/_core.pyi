@@ -6,7 +6,6 @@ import numpy
 import numpy.typing
 from numpy.typing import NDArray
 
-
 TOLERANCE: float = 1e-09
 
 ROUNDING: float = 1e-12
@@ -14,13 +13,19 @@ ROUNDING: float = 1e-12
 def uses_avx2() -> bool:
     """Return whether hot loops use AVX2; DTOPT_CPU=baseline says no."""
 
-def exp(values: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
+def exp(
+    values: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
     """Return e to the power of each value."""
 
-def log(values: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
+def log(
+    values: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
     """Return the natural logarithm of each value."""
 
-def log1p(values: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
+def log1p(
+    values: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
     """Return log(1 + x) of each value."""
 
 class Cancellation:
@@ -33,8 +38,7 @@ class Cancellation:
         Wall time until the computation is to end, s; infinity for no limit.
     """
 
-    def __init__(self, seconds: float = float('inf')) -> None: ...
-
+    def __init__(self, seconds: float = float("inf")) -> None: ...
     def cancel(self) -> None:
         """End the computation soon; any thread may call it."""
 
@@ -45,7 +49,6 @@ class Random:
     """The random generator of the core (SplitMix64), for its tests."""
 
     def __init__(self, seed: int) -> None: ...
-
     def bits(self) -> int:
         """Return the next 64 random bits."""
 
@@ -59,42 +62,36 @@ class AscentParams:
     """How the quasi-Newton ascent of a dual goes, and when it ends."""
 
     def __init__(self) -> None: ...
-
     @property
     def iterations(self) -> int:
         """Iterations at each temperature."""
 
     @iterations.setter
     def iterations(self, arg: int, /) -> None: ...
-
     @property
     def memory(self) -> int:
         """Past steps remembered."""
 
     @memory.setter
     def memory(self, arg: int, /) -> None: ...
-
     @property
     def halvings(self) -> int:
         """Halvings of a step before the ascent ends at a temperature."""
 
     @halvings.setter
     def halvings(self, arg: int, /) -> None: ...
-
     @property
     def sufficient(self) -> float:
         """Share of the slope that a step must gain (Armijo)."""
 
     @sufficient.setter
     def sufficient(self, arg: float, /) -> None: ...
-
     @property
     def least_gain(self) -> float:
         """Part of the value that an iteration must gain to go on."""
 
     @least_gain.setter
     def least_gain(self, arg: float, /) -> None: ...
-
     @property
     def enough(self) -> float:
         """Value from which on no further temperature is taken."""
@@ -109,57 +106,71 @@ class Columns:
     The users that server k could take are ``user[start[k]:start[k + 1]]``; `cost`, and `part` and `floor` where given, run beside `user`. `opening` is what each server costs beside its users' gains.
     """
 
-    def __init__(self, start: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], user: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], cost: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], part: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, floor: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, root_load: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], cpu: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], capacity: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], opening: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], worth: float, max_open: int) -> None: ...
-
+    def __init__(
+        self,
+        start: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        user: Annotated[NDArray[numpy.int32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        cost: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        part: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)] | None,
+        floor: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)] | None,
+        root_load: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        cpu: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        capacity: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        opening: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        worth: float,
+        max_open: int,
+    ) -> None: ...
     @property
     def n_users(self) -> int: ...
-
     @property
     def n_servers(self) -> int: ...
-
     @property
     def n_pairs(self) -> int: ...
-
     @property
     def worth(self) -> float: ...
-
     @property
     def max_open(self) -> int: ...
-
     @property
     def start(self) -> Annotated[NDArray[numpy.int64], dict(shape=(None,))]: ...
-
     @property
     def user(self) -> Annotated[NDArray[numpy.int32], dict(shape=(None,))]: ...
-
     @property
     def cost(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
-
     @property
     def part(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
-
     @property
     def floor(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
-
     @property
     def root_load(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
-
     @property
     def cpu(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
-
     @property
     def capacity(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
-
     @property
     def opening(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
-
-    def value(self, state: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], prices: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> float:
+    def value(
+        self,
+        state: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        prices: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> float:
         """Return the dual; a bound only if every pair that could gain is listed."""
 
-    def smoothed(self, state: numpy.typing.NDArray[numpy.int64], prices: numpy.typing.NDArray[numpy.float64], temperature: float) -> tuple[float, numpy.typing.NDArray[numpy.float64]]:
+    def smoothed(
+        self, state: numpy.typing.NDArray[numpy.int64], prices: numpy.typing.NDArray[numpy.float64], temperature: float
+    ) -> tuple[float, numpy.typing.NDArray[numpy.float64]]:
         """Return the softened dual and its gradient."""
 
-    def ascend(self, state: numpy.typing.NDArray[numpy.int64], start: numpy.typing.NDArray[numpy.float64], unit: numpy.typing.NDArray[numpy.float64], bounded: numpy.typing.NDArray[numpy.bool_], fixed: numpy.typing.NDArray[numpy.bool_], temperatures: numpy.typing.NDArray[numpy.float64], params: AscentParams, cancellation: Cancellation) -> tuple[float, numpy.typing.NDArray[numpy.float64], int]:
+    def ascend(
+        self,
+        state: numpy.typing.NDArray[numpy.int64],
+        start: numpy.typing.NDArray[numpy.float64],
+        unit: numpy.typing.NDArray[numpy.float64],
+        bounded: numpy.typing.NDArray[numpy.bool_],
+        fixed: numpy.typing.NDArray[numpy.bool_],
+        temperatures: numpy.typing.NDArray[numpy.float64],
+        params: AscentParams,
+        cancellation: Cancellation,
+    ) -> tuple[float, numpy.typing.NDArray[numpy.float64], int]:
         """
         Return the best value over all temperatures, its prices, and the evaluations of the softened dual.
 
@@ -177,17 +188,33 @@ class Columns:
             Once requested, the ascent ends with what it has.
         """
 
-    def narrowed(self, prices: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], margin: float) -> Columns:
+    def narrowed(
+        self,
+        prices: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        margin: float,
+    ) -> Columns:
         """
         Return the columns of the pairs that cost at most `margin` more than they gain at these prices.
         """
 
-    def least_priced(self, load: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], place: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], share: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
+    def least_priced(
+        self,
+        load: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        place: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        share: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
         """
         Return each user's least priced cost at these prices of servers, floors left out.
         """
 
-    def region(self, prices: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], margin: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], servers: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], inner: int, is_free: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> Region:
+    def region(
+        self,
+        prices: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        margin: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        servers: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        inner: int,
+        is_free: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> Region:
         """
         Return the part of the dual in which prices may change.
 
@@ -225,14 +252,37 @@ class WiredPairs:
     Costs c_ik = base_i + slope_i d(b_i, k) and deadline floors of pairs; see `dtopt.wired`.
     """
 
-    def __init__(self, base: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], slope: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], access: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], distance: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], order: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)], slack: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, pace: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, cycles: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, demand: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, root_load: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], cpu: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], capacity: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], opening: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], worth: float, max_open: int) -> None: ...
-
-    def listed(self, radius: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> Columns:
+    def __init__(
+        self,
+        base: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        slope: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        access: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        distance: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu", writable=False)],
+        order: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
+        slack: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)] | None,
+        pace: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)] | None,
+        cycles: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)] | None,
+        demand: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)] | None,
+        root_load: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        cpu: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        capacity: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        opening: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        worth: float,
+        max_open: int,
+    ) -> None: ...
+    def listed(
+        self, radius: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)]
+    ) -> Columns:
         """
         Return the allowed pairs within each user's radius, m from its access station.
         """
 
-    def settle(self, prices: numpy.typing.NDArray[numpy.float64], radius: numpy.typing.NDArray[numpy.float64], state: numpy.typing.NDArray[numpy.int64]) -> tuple[float, float, numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64]]:
+    def settle(
+        self,
+        prices: numpy.typing.NDArray[numpy.float64],
+        radius: numpy.typing.NDArray[numpy.float64],
+        state: numpy.typing.NDArray[numpy.int64],
+    ) -> tuple[float, float, numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64]]:
         """
         Return the dual over all N·M pairs, with what its rounding is relative to.
 

@@ -1,12 +1,26 @@
 // Binding of local search.
+#include <nanobind/stl/array.h>
+
 #include "dtopt/core/binding.hpp"
 #include "solvers/core/local_search.hpp"
+#include "solvers/core/placing.hpp"
 
 namespace dtopt {
 
 namespace {
 
 using Search = Exclusive<LocalSearch>;
+
+using Question = std::optional<nb::typed<nb::callable, bool()>>;
+
+// Return what asks Python whether to end.
+Check asking(const Question& question) {
+    if (!question) return {};
+    return [&question] {
+        const nb::gil_scoped_acquire acquired;
+        return nb::cast<bool>((*question)());
+    };
+}
 
 // Return the slots of an association; of users whose server is not listed, the first one.
 std::vector<std::int32_t> slots_of(const PlacementView& view, const Vector<std::int64_t>& association) {
@@ -54,6 +68,23 @@ void bind_params(nb::module_& module) {
 
 void bind_local_search(nb::module_& module) {
     bind_params(module);
+    module.def(
+        "place_at_prices",
+        [](const PlacementView& view, const Table<double>& price, const Vector<std::int64_t>& order) {
+            require(price.shape(0) == view.users() && price.shape(1) == view.width(), "price must have one entry per pair");
+            const auto users = copied(order, order.shape(0), "order");
+            require_indices(users, 0, static_cast<std::int64_t>(view.users()), "order");
+            Shorts slots;
+            {
+                const nb::gil_scoped_release released;
+                slots = place_at_prices(view, {price.data(), price.shape(0), price.shape(1)}, users);
+            }
+            return as_numpy(std::move(slots));
+        },
+        "view"_a, array_arg("price"), array_arg("order"),
+        "Return the slots, int32, of users placed in this order at least price, where there is room; -1 for none.\n\n"
+        "Parameters\n----------\nview : PlacementView\nprice : ndarray, shape (N, C)\n"
+        "    Infinite or NaN where a pair is not to be used.\norder : ndarray of int64\n    Users.");
     nb::class_<Search>(module, "LocalSearch",
                        "An iterated local search over the users and servers of a view; see "
                        "`solvers/core/local_search.hpp`.\n\nParameters\n----------\nview : PlacementView\n"
@@ -103,22 +134,22 @@ void bind_local_search(nb::module_& module) {
              "From now on, walk through associations that break constraints too.")
         .def(
             "descend",
-            [](Search& self, Cancellation& cancellation) {
-                self.run([&](LocalSearch& search) { search.descend(cancellation); });
+            [](Search& self, Cancellation& cancellation, const Question& check) {
+                self.run([&](LocalSearch& search) { search.descend(cancellation, asking(check)); });
             },
-            "cancellation"_a, "Shift all users to their best servers until that no longer helps.")
+            "cancellation"_a, "check"_a = nb::none(), "Shift all users to their best servers until that no longer helps.")
         .def(
             "polish",
-            [](Search& self, Cancellation& cancellation) {
-                self.run([&](LocalSearch& search) { search.polish(cancellation); });
+            [](Search& self, Cancellation& cancellation, const Question& check) {
+                self.run([&](LocalSearch& search) { search.polish(cancellation, asking(check)); });
             },
-            "cancellation"_a, "Shift and swap all users until that hardly helps any more.")
+            "cancellation"_a, "check"_a = nb::none(), "Shift and swap all users until that hardly helps any more.")
         .def(
             "close_servers",
-            [](Search& self, Cancellation& cancellation) {
-                self.run([&](LocalSearch& search) { search.close_servers(cancellation); });
+            [](Search& self, Cancellation& cancellation, const Question& check) {
+                self.run([&](LocalSearch& search) { search.close_servers(cancellation, asking(check)); });
             },
-            "cancellation"_a, "Close servers, those first whose closing gains most, until none does.")
+            "cancellation"_a, "check"_a = nb::none(), "Close servers, those first whose closing gains most, until none does.")
         .def(
             "advance",
             [](Search& self, std::int64_t iterations, Cancellation& cancellation) {
@@ -151,10 +182,16 @@ void bind_local_search(nb::module_& module) {
                      "Whether an iteration may look at all users, and every move may be tried.")
         .def_prop_ro("looks_near", [](Search& self) { return self.get().looks_near(); },
                      "Whether an iteration looks at much less around a server than a wide one.")
+        .def_prop_ro("can_oscillate", [](Search& self) { return self.get().can_oscillate(); },
+                     "Whether `oscillate` may help.")
+        .def_prop_ro("slice_iterations", [](Search& self) { return self.get().slice_iterations(); },
+                     "Iterations that take far less than a tenth of a second; by sizes alone.")
         .def_prop_ro("reach", [](Search& self) { return self.get().reach(); },
                      "Open servers around one that an iteration looks at.")
         .def_prop_ro("logged", [](Search& self) { return self.get().state().logged(); },
                      "Moves away from the best association.")
+        .def_prop_ro("gains", [](Search& self) { return self.get().gains(); },
+                     "What the stages of a descent may gain, for each kind of disturbance.")
         .def_prop_ro("params", [](Search& self) { return self.get().params(); });
 }
 

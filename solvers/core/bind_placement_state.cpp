@@ -45,7 +45,8 @@ void bind_placement_state(nb::module_& module) {
         .def_ro("urgency", &ServerState::urgency, "How soon the most urgent deadline matters.")
         .def_ro("limit", &ServerState::limit, "The largest number of users that they themselves allow.")
         .def_ro("weight", &ServerState::weight, "Penalty of one CPU, or of one place, in excess.")
-        .def_prop_ro("members", [](const ServerState& s) { return as_numpy(Shorts(s.members)); });
+        .def_prop_ro(
+            "members", [](const ServerState& s) { return as_numpy(Shorts(s.members)); }, nb::rv_policy::move);
     nb::class_<PlacementState::Mark>(module, "Mark", "Where undoing leads back to.");
     nb::class_<State>(module, "PlacementState",
                       "An association under way: exact cost, excess, moves; see `solvers/core/placement_state.hpp`.")
@@ -70,7 +71,9 @@ void bind_placement_state(nb::module_& module) {
         .def_prop_ro("is_feasible", [](State& self) { return self.get().is_feasible(); })
         .def_prop_ro("has_overload", [](State& self) { return self.get().has_overload(); })
         .def_prop_ro("open_servers", [](State& self) { return self.get().open_servers(); })
-        .def_prop_ro("slots", [](State& self) { return as_numpy(self.get().slots()); })
+        .def_prop_ro(
+            "slots", [](State& self) { return as_numpy(self.get().slots()); }, nb::rv_policy::move,
+            "Of each user's server in its list, int32, shape (N,).")
         .def(
             "server",
             [](State& self, std::int64_t k) {

@@ -4,54 +4,19 @@
 #include <cmath>
 #include <numeric>
 
+#include "solvers/core/placing.hpp"
+
 namespace dtopt {
 
 namespace {
 
 constexpr double INF = std::numeric_limits<double>::infinity();
-// Users between two commits, so that the log stays short.
+// Users of a slice: between two looks at whether to stop, and two commits, so that the log stays short.
 constexpr Size SLICE = 10'000;
 
-}  // namespace
+bool ends(Cancellation& cancellation, const Check& check) { return cancellation.requested() || (check && check()); }
 
-std::vector<std::int32_t> place_in_order(const PlacementView& view, std::span<const std::int32_t> order,
-                                         std::span<const bool> closed) {
-    const bool has_parts = view.data == PairData::FITTING || view.data == PairData::CLAMPED;
-    const Size m = view.servers();
-    Doubles load(m), used(m);
-    Integers count(m), limit(view.capacity);
-    for (Size k = 0; k < m && !closed.empty(); ++k)
-        if (closed[k]) limit[k] = 0;
-    std::vector<std::int32_t> slots(view.users());
-    for (const std::int32_t i : order) {
-        double best = INF;
-        std::int32_t slot = 0;
-        bool overloads = true;
-        for (Size c = 0; c < view.width(); ++c) {
-            const std::int32_t h = view.station(i, c);
-            if (h < 0) break;
-            std::int64_t places = limit[h];
-            if (view.data == PairData::LIMITED)
-                places = std::min(places, static_cast<std::int64_t>(view.more(i, c)));
-            const bool full = count[h] + 1 > places || (has_parts && used[h] + view.more(i, c) > FULL);
-            const double change = view.cost(i, c) +
-                                  compute_cost(view.sharing, load[h] + view.size[i], count[h] + 1, view.cpu[h]) -
-                                  compute_cost(view.sharing, load[h], count[h], view.cpu[h]);
-            if (change < INF && ((overloads && !full) || (full == overloads && change < best))) {
-                best = change;
-                slot = static_cast<std::int32_t>(c);
-                overloads = full;
-            }
-        }
-        slots[i] = slot;
-        const std::int32_t h = view.station(i, slot);
-        load[h] += view.size[i];
-        ++count[h];
-        if (has_parts) used[h] += view.more(i, slot);
-        if (view.data == PairData::LIMITED) limit[h] = std::min(limit[h], static_cast<std::int64_t>(view.more(i, slot)));
-    }
-    return slots;
-}
+}  // namespace
 
 LocalSearch::LocalSearch(const PlacementView& view, const LocalSearchParams& params, std::uint64_t seed)
     : params_(params),
@@ -101,11 +66,16 @@ std::int64_t LocalSearch::reach() const {
     return std::max<std::int64_t>(4, params_.region_users * state_.open_servers() / users_);
 }
 
+std::int64_t LocalSearch::slice_iterations() const {
+    const auto around = std::min(users_, params_.region_users);
+    return std::max<std::int64_t>(1, static_cast<std::int64_t>(SLICE) / std::max<std::int64_t>(1, around));
+}
+
 std::int64_t LocalSearch::wide_reach() const {
     return std::min(params_.wide_reach, params_.wide_users * state_.open_servers() / std::max<std::int64_t>(1, users_));
 }
 
-void LocalSearch::descend(Cancellation& cancellation) {
+void LocalSearch::descend(Cancellation& cancellation, const Check& check) {
     std::vector<std::int32_t> users(users_);
     std::iota(users.begin(), users.end(), 0);
     const std::span<const std::int32_t> all(users);
@@ -114,13 +84,13 @@ void LocalSearch::descend(Cancellation& cancellation) {
         for (Size first = 0; first < all.size(); first += SLICE) {
             moved += sweep(state_, all.subspan(first, std::min(SLICE, all.size() - first)), cancellation);
             commit();
-            if (cancellation.requested()) return;
+            if (ends(cancellation, check)) return;
         }
         if (moved <= static_cast<std::int64_t>(params_.settled * static_cast<double>(users_))) return;
     }
 }
 
-void LocalSearch::polish(Cancellation& cancellation) {
+void LocalSearch::polish(Cancellation& cancellation, const Check& check) {
     std::vector<std::int32_t> users(users_);
     std::iota(users.begin(), users.end(), 0);
     const std::span<const std::int32_t> all(users);
@@ -131,13 +101,13 @@ void LocalSearch::polish(Cancellation& cancellation) {
             moved += sweep(state_, some, cancellation);
             moved += exchange(state_, some, partners_, false, random_, cancellation);
             commit();
-            if (cancellation.requested()) return;
+            if (ends(cancellation, check)) return;
         }
         if (moved <= static_cast<std::int64_t>(params_.settled * static_cast<double>(users_))) return;
     }
 }
 
-void LocalSearch::close_servers(Cancellation& cancellation) {
+void LocalSearch::close_servers(Cancellation& cancellation, const Check& check) {
     Doubles change(servers_, -INF), gain(servers_);
     std::vector<std::int32_t> order(servers_);
     const auto close = [&](std::int32_t server, bool keep) {
@@ -148,7 +118,7 @@ void LocalSearch::close_servers(Cancellation& cancellation) {
         for (std::int32_t k = 0; k < servers_; ++k) {
             if (state_.server(k).count() == 0 || !(change[k] < 0.0)) continue;
             gain[k] = close(k, false);
-            if (cancellation.requested()) return;
+            if (ends(cancellation, check)) return;
         }
         for (Size k = 0; k < gain.size(); ++k)
             if (gain[k] < INF) change[k] = gain[k];
@@ -158,7 +128,7 @@ void LocalSearch::close_servers(Cancellation& cancellation) {
         for (const std::int32_t k : order) {
             if (!(gain[k] < 0.0)) break;
             closed |= close(k, true) < 0.0;
-            if (cancellation.requested()) return;
+            if (ends(cancellation, check)) return;
         }
         if (!closed) return;
     }

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <span>
@@ -23,13 +24,15 @@
 
 namespace dtopt {
 
-// Return the slots of users placed in this order at least marginal cost with all servers open but the `closed` ones (may
-// be empty), in rooms where there are any.
-std::vector<std::int32_t> place_in_order(const PlacementView& view, std::span<const std::int32_t> order,
-                                         std::span<const bool> closed);
+// Asked after each slice of work whether to end, besides a cancellation; may be empty. Slices are by work, not by time, so
+// that a run can be repeated.
+using Check = std::function<bool()>;
 
 class LocalSearch {
   public:
+    // For each kind of disturbance and each stage of a descent after the first sweep, what the stage may gain.
+    using Gains = std::array<std::array<double, 2>, Disturbance::KINDS>;
+
     // The view must outlive the search.
     LocalSearch(const PlacementView& view, const LocalSearchParams& params, std::uint64_t seed);
     LocalSearch(const LocalSearch&) = delete;
@@ -43,11 +46,11 @@ class LocalSearch {
     void oscillate();
 
     // Shift all users to their best servers until that no longer helps.
-    void descend(Cancellation& cancellation);
+    void descend(Cancellation& cancellation, const Check& check = {});
     // Shift and swap all users until that hardly helps any more.
-    void polish(Cancellation& cancellation);
+    void polish(Cancellation& cancellation, const Check& check = {});
     // Close servers, those first whose closing gains most, until none does.
-    void close_servers(Cancellation& cancellation);
+    void close_servers(Cancellation& cancellation, const Check& check = {});
     // Do iterations.
     void advance(std::int64_t iterations, Cancellation& cancellation);
     // Do an iteration that looks far around and always descends by shifts, by swaps where that comes near a gain. For
@@ -62,9 +65,17 @@ class LocalSearch {
     std::int64_t improved_at() const { return improved_at_; }
     const PlacementState& state() const { return state_; }
     const LocalSearchParams& params() const { return params_; }
+    const Gains& gains() const { return gains_; }
 
     // Whether the regions of iterations may be all users, and every move may be tried.
     bool is_small() const { return users_ <= params_.region_users; }
+    // Whether associations that break constraints are worth a walk through: where parts of the CPU must fit, in small ones.
+    bool can_oscillate() const {
+        const PairData data = state_.view().data;
+        return is_small() && (data == PairData::FITTING || data == PairData::CLAMPED);
+    }
+    // Iterations of a slice, far below a tenth of a second; by sizes alone, so that runs can be repeated.
+    std::int64_t slice_iterations() const;
     // Open servers around one that an iteration looks at, and a wide one: fewer where each has very many users.
     std::int64_t reach() const;
     std::int64_t wide_reach() const;
@@ -80,8 +91,7 @@ class LocalSearch {
     double best_cost_ = std::numeric_limits<double>::infinity();
     double scale_ = 0.0;      // the cost of the start
     double threshold_ = 0.0;  // of acceptance, above the best cost
-    // For each disturbance and each stage of a descent after the first sweep, what the stage may gain.
-    std::array<std::array<double, 2>, Disturbance::KINDS> gains_{};
+    Gains gains_{};
     bool oscillates_ = false;
     std::int64_t iterations_ = 0, improved_at_ = 0;
 
