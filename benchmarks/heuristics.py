@@ -21,11 +21,11 @@ import numpy as np
 from exact import print_head, print_row, solve_as
 
 import dtopt
+from dtopt._core import Cancellation
 from dtopt.bounds import dual_bound
 from dtopt.result import Result, Status, controllable_gap, relative_gap
+from solvers._core import PlacementState
 from solvers.local_search.candidates import lists_of
-from solvers.local_search.descent import sweep
-from solvers.local_search.driver import Search
 
 BASELINES = ("greedy", "nearest", "random")
 
@@ -144,13 +144,14 @@ def scale(args: argparse.Namespace) -> None:
         problem = replace(problem, objective=args.objective)
         _ = problem.network.access_station  # the radio is part of the instance
         lists = lists_of(problem)
-        search = Search(lists, 0)
-        search.start()
+        state = PlacementState(lists.view)
+        state.load(np.zeros(users, dtype=np.int32))
+        everyone = np.arange(users, dtype=np.int32)
         began = time.perf_counter()
-        sweep(search.instance, search.state, 0, users)
+        state.sweep(everyone, Cancellation())
         swept = time.perf_counter() - began
-        width = lists.instance.station.shape[1]
-        del lists, search
+        width = lists.station.shape[1]
+        del lists, state
         result = dtopt.solve(problem, "local-search", time_limit=args.time_limit)
         first = result.trace[min(1, len(result.trace) - 1)].time_s
         bound = bounded = math.nan

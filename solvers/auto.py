@@ -84,11 +84,9 @@ def _compile(problem: Problem) -> None:
         exact.compile_for(problem)
         return
     from solvers.lns import neighbourhood
-    from solvers.local_search import driver
     from solvers.local_search.ejection import compile_ejection
 
     pairs = problem.n_users * problem.n_stations
-    driver.compile_kernels()
     if pairs <= EXACT_PAIRS["placement"]:
         neighbourhood.compile_kernels()
     if pairs <= CLOSED_PAIRS:

@@ -13,12 +13,10 @@ from concurrent.futures import ProcessPoolExecutor
 
 #: Functions that compile, those that take longest first.
 KERNELS = (
-    "solvers.local_search.driver:compile_kernels",
     "solvers.clairvoyant:compile_kernels",
     "solvers.local_search.ejection:compile_ejection",
     "solvers.exact.knapsack:compile_knapsacks",
     "solvers.lns.neighbourhood:compile_kernels",
-    "solvers.local_search.arrays:compile_kernels",
     "solvers.local_search.utility:compile_kernels",
     "solvers.local_search.shifts:compile_shifts",
     "solvers.policies.slot_search:compile_search",

@@ -4,6 +4,8 @@
 namespace dtopt {
 
 void bind_placement(nb::module_& module);
+void bind_placement_state(nb::module_& module);
+void bind_local_search(nb::module_& module);
 
 }  // namespace dtopt
 
@@ -14,4 +16,6 @@ NB_MODULE(_core, module) {
     // The types that both modules use are bound in the other.
     nb::module_::import_("dtopt._core");
     bind_placement(module);
+    bind_placement_state(module);
+    bind_local_search(module);
 }

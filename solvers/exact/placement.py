@@ -205,7 +205,7 @@ class PlacementSearch:
 
     def visit(self, node: PriceDual, prices: FloatArray) -> None:
         """Look for solutions near the prices of a node."""
-        start = from_prices(self.arrays, node, prices)
+        start = from_prices(self.arrays.lists, node, prices)
         if start is not None:
             self.improve(start, FEW_SEARCHES)
 

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from solvers._core import PairData, Sharing
 from solvers.lns.tables import Servers, climb, fill, pair_bounds
 from solvers.lns.tree import branch
 from solvers.local_search import kernel
-from solvers.local_search.arrays import compile_kernels as compile_arrays
 from solvers.local_search.candidates import Lists
-from solvers.local_search.driver import compile_kernels as compile_search
 from solvers.local_search.ejection import compile_ejection
-from solvers.local_search.kernel import FITTING, FIXED, LIMITED, OPTIMAL, Instance, State
+from solvers.local_search.kernel import FIXED, LIMITED, OPTIMAL, Instance, State
 from solvers.local_search.moves import load_state
 
 if TYPE_CHECKING:
@@ -261,25 +260,26 @@ def _order(allowed: BoolArray, grains: IntArray) -> IntArray:
 @cache
 def compile_kernels() -> None:
     """Compile the search, or load it from Numba's cache, before a clock starts."""
-    compile_search()
-    compile_arrays()
     compile_ejection()
     two = np.ones((2, 2))
-    for mode, kind in ((FIXED, FITTING), (OPTIMAL, kernel.PLAIN)):
-        instance = Instance(
+    for sharing, data in ((Sharing.FIXED, PairData.FITTING), (Sharing.OPTIMAL, PairData.NONE)):
+        fixed = sharing == Sharing.FIXED
+        lists = Lists(
             np.array([[0, 1], [0, 1]], dtype=np.int32),
             two,
-            two if kind == FITTING else np.zeros((0, 0)),
-            two.copy(),
+            two if fixed else None,
+            np.ones(2),
+            np.ones(2),
             np.array([[1], [0]], dtype=np.int32),
+            np.ones(2),
+            np.full(2, 2),
             1.0,
             1.0,
             2,
-            mode,
-            kind,
+            sharing,
+            data,
             True,
         )
-        lists = Lists(instance, np.ones(2), np.full(2, 2), None)
-        grains = (np.ones((2, 2), dtype=np.int64), np.ones(2, dtype=np.int64)) if mode == FIXED else None
+        grains = (np.ones((2, 2), dtype=np.int64), np.ones(2, dtype=np.int64)) if fixed else None
         hood = Neighbourhood(lists, np.array([0, 1]), np.array([0, 1]), grains)
         hood.solve(np.zeros(2), np.zeros(2), Settings(), noise=np.array([[2.0, 0.0], [0.0, 2.0]]))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dtopt.result import Incumbent, Result
     from dtopt.solution import Solution
     from dtopt.stop import StoppingCriterion
+    from solvers.local_search.candidates import Lists
     from solvers.local_search.decided_sets import SetSearch
     from solvers.local_search.driver import Search
 
@@ -95,11 +96,10 @@ def solve(
     if workers < 1:
         raise InputError(f"must be >= 1, got {workers}", where="workers")
     # Here and not above: importing Numba takes longer than many a run of other solvers.
-    if isinstance(problem, Placement):
-        from solvers.local_search.driver import compile_kernels
-    else:
+    if not isinstance(problem, Placement):
         from solvers.local_search.utility import compile_kernels
-    compile_kernels()
+
+        compile_kernels()
     if isinstance(problem, Placement) and problem.sharing == "fixed":
         from solvers.local_search.ejection import compile_ejection
 
@@ -174,7 +174,7 @@ def search_placement(run: Run, problem: Placement) -> None:
     if run.solution is not None:
         lists = including(problem, lists, run.solution.association)
     patience = PATIENCE + PATIENCE_PER_SERVER * problem.n_stations
-    run.details |= {"candidates": lists.instance.station.shape[1], "pairs": lists.instance.cost.size}
+    run.details |= {"candidates": lists.station.shape[1], "pairs": lists.cost.size}
     limited = type(run.stop) is not Never
     again = ROUND_PATIENCE + ROUND_PATIENCE_PER_SERVER * problem.n_stations
     sets = problem.sharing != "fixed" and chooses_servers(problem)
@@ -183,7 +183,7 @@ def search_placement(run: Run, problem: Placement) -> None:
     by_bound: SetSearch | None = None
     while True:
         by_chains = number % 2 == 1 if by_bound is None else number % SET_TURNS != 0
-        if problem.sharing == "fixed" and by_chains and lists.instance.dense:
+        if problem.sharing == "fixed" and by_chains and lists.dense:
             # Within the most promising set of servers, and at times from the incumbent without regard to sets.
             if by_bound is None or number % SET_TURNS == 1 or not by_bound.again():
                 start = None if run.solution is None else run.solution.association
@@ -197,30 +197,31 @@ def search_placement(run: Run, problem: Placement) -> None:
         start = None
         if number == 0 and run.solution is not None:
             start = run.solution.association
-        elif number == 0 and search.small:
+        elif number == 0 and search.is_small:
             # A first answer at once; prices take longer, and lead farther.
             first = Search(lists, run.seed)
             first.start()
             offer(run, first)
-            if lists.instance.cost.size > QUICK_PAIRS:
+            if lists.cost.size > QUICK_PAIRS:
                 first.close_servers(run.should_stop)
                 offer(run, first)
             elif sets:
                 open_better(first, usable, partial(offer, run, first), run.should_stop)
             run.check()
-            start = _priced_start(problem)
+            start = _priced_start(problem, lists)
         search.start(start)
         descend(run, search)
-        if sets and number == 0 and search.small and lists.instance.cost.size <= QUICK_PAIRS:
+        if sets and number == 0 and search.is_small and lists.cost.size <= QUICK_PAIRS:
             better, rng = partial(offer, run, search), np.random.default_rng(run.seed)
             open_better(search, usable, better, run.should_stop)
             run.check()
             try_others(search, usable, rng, better, run.should_stop)
             run.check()
-        if search.oscillates and (number % 2 == 1 or not np.isfinite(search.best_cost) or problem.sharing == "fixed"):
+        wanted = number % 2 == 1 or not np.isfinite(search.best_cost) or problem.sharing == "fixed"
+        if search.can_oscillate and wanted:
             search.oscillate()
         if run.solution is None and not np.isfinite(search.best_cost):
-            if search.small:
+            if search.is_small:
                 _advance(run, search, int(REPAIRS * patience))
             if run.solution is None:
                 built = greedy.begin(run)
@@ -228,10 +229,10 @@ def search_placement(run: Run, problem: Placement) -> None:
                     lists = including(problem, lists, built.association)
                     search = Search(lists, run.seed)
                     search.start(built.association)
-                elif not search.small:
+                elif not search.is_small:
                     _advance(run, search, int(REPAIRS * patience))
-        _advance(run, search, again if search.small else patience)
-        if number == 0 and has_sets(problem) and lists.instance.cost.size <= SET_PAIRS:
+        _advance(run, search, again if search.is_small else patience)
+        if number == 0 and has_sets(problem) and lists.cost.size <= SET_PAIRS:
             dual = PriceDual.of(problem)
             by_bound = SetSearch(run, problem, dual, SearchArrays.of(problem, dual))
             by_bound.explore()
@@ -240,14 +241,16 @@ def search_placement(run: Run, problem: Placement) -> None:
             return
 
 
-def _priced_start(problem: Placement) -> IntArray | None:
+def _priced_start(problem: Placement, lists: Lists) -> IntArray | None:
     """Return a start from the prices of the dual bound."""
     from solvers.local_search.arrays import SearchArrays
     from solvers.local_search.start import from_prices
 
     dual = PriceDual.of(problem)
     value, prices = dual.ascend()
-    return from_prices(SearchArrays.of(problem, dual), dual, prices) if np.isfinite(value) else None
+    if not np.isfinite(value):
+        return None
+    return from_prices(lists if lists.dense else SearchArrays.of(problem, dual).lists, dual, prices)
 
 
 def _advance(run: Run, search: Search, patience: int) -> None:
@@ -256,8 +259,8 @@ def _advance(run: Run, search: Search, patience: int) -> None:
     while search.iterations - max(search.improved_at, begun) < patience:
         run.check()
         before = search.iterations
-        search.advance(search.slice_iterations)
-        if search.looks_near and search.instance.opening > 0:
+        search.advance()
+        if search.looks_near and search.lists.opening > 0:
             search.advance_widely()
         run.iterations += search.iterations - before
         offer(run, search)

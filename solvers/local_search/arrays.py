@@ -1,51 +1,24 @@
-"""A P1 problem as the plain arrays that the compiled search takes."""
+"""A P1 problem as matrices of all pairs of user and server."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dtopt.price_dual import PriceDual
-from dtopt.stop import seconds_left
-from dtopt.tolerances import relaxed
-from solvers.local_search.candidates import Lists, near_servers
+from dtopt.tolerances import relaxed, within
+from solvers._core import PairData, Sharing
+from solvers.local_search.candidates import Lists, near_servers, sharing_of
 from solvers.local_search.driver import Search
-from solvers.local_search.kernel import CLAMPED, EQUAL, FITTING, FIXED, LIMITED, OPTIMAL, PLAIN, Instance, total_cost
-from solvers.local_search.start import from_prices
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.problem import Placement
 
-__all__ = ["SearchArrays", "compile_kernels"]
-
-_MODES = {"fixed": FIXED, "equal": EQUAL, "optimal": OPTIMAL}
-
-
-#: From so many pairs on iterations go on in slices, between which the clock is looked at.
-LONG_PAIRS = 100_000
-
-
-def _out_of_time() -> bool:
-    return seconds_left() <= 0.0
-
-
-@cache
-def compile_kernels() -> None:
-    """Compile the search, or load it from Numba's cache; some seconds once for each installation, then a fraction.
-
-    Solvers call it before their clock starts: it is part of installing them, not of any run.
-    """
-    two = np.ones((2, 2))
-    arrays = SearchArrays(two, np.ones(2), two, np.ones((2, 2), dtype=np.int64), np.ones(2), np.ones(2, int), 1.0, 2, 0)
-    arrays.improve(np.array([0, 1]), 1, 0)
-    nothing = np.zeros(2, dtype=np.int64)
-    dual = PriceDual(two, np.ones(2), None, None, np.ones(2), np.ones(2), 1.0, 1.0, 2, nothing)
-    _, prices = dual.ascend(temperatures=(1.0,))
-    from_prices(arrays, dual, prices)
+__all__ = ["SearchArrays"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +40,9 @@ class SearchArrays:
         The largest number of twins among which the user keeps its deadline under ``equal`` sharing.
     cpu, capacity : ndarray, shape (M,)
     opening : float
-    max_open, mode : int
+    max_open : int
+    mode : int
+        The value of a `Sharing`.
     """
 
     cost: FloatArray
@@ -86,65 +61,81 @@ class SearchArrays:
         dual = dual or PriceDual.of(problem)
         n = problem.n_users
         shape = dual.cost.shape
-        mode = _MODES[problem.sharing]
+        sharing = sharing_of(problem)
         sizes = {
-            FIXED: np.zeros(n),
-            EQUAL: dual.worth * problem.load_cycles,
-            OPTIMAL: np.sqrt(dual.worth) * dual.root_load,
+            Sharing.FIXED: np.zeros(n),
+            Sharing.EQUAL: dual.worth * problem.load_cycles,
+            Sharing.OPTIMAL: np.sqrt(dual.worth) * dual.root_load,
         }
-        # Parts of the CPU itself: `kernel.FULL` has the tolerance.
+        # Parts of the CPU itself: the core has the tolerance on a full one.
         part = relaxed(dual.part) if dual.part is not None else np.zeros(shape)
         if dual.floor is not None:
             part = relaxed(dual.floor / dual.cpu)
         most = np.full(shape, n, dtype=np.int64)
-        if mode == EQUAL and problem.deadlines_bind:
+        if sharing == Sharing.EQUAL and problem.deadlines_bind:
             users, stations = np.arange(n)[:, None], np.arange(dual.cpu.size)[None, :]
             most = problem.most_twins(users, stations)
-        # Copies that can be written to: to Numba, read-only arrays are another type, to be compiled for anew.
         return cls(
             cost=np.array(dual.cost, order="C"),
-            size=np.array(sizes[mode]),
+            size=np.array(sizes[sharing]),
             part=np.array(part, order="C"),
             most=most,
             cpu=np.array(problem.network.stations.cpu_hz),
             capacity=dual.capacity.astype(np.int64),
             opening=dual.opening,
             max_open=dual.max_open,
-            mode=mode,
+            mode=sharing.value,
         )
-
-    @property
-    def _costs(self) -> tuple[FloatArray, FloatArray, FloatArray, IntArray, FloatArray, IntArray, float]:
-        """The arguments that all kernels begin with."""
-        return self.cost, self.size, self.part, self.most, self.cpu, self.capacity, self.opening
 
     def total(self, association: IntArray) -> float:
         """Return the cost of an association, infinite where it breaks a constraint."""
-        return float(total_cost(*self._costs, self.mode, association))
+        users, m = np.arange(association.size), self.cpu.size
+        count = np.bincount(association, minlength=m)
+        load = np.bincount(association, weights=self.size, minlength=m)
+        used = np.bincount(association, weights=self.part[users, association], minlength=m)
+        limit = self.capacity.copy()
+        np.minimum.at(limit, association, self.most[users, association])
+        if (count > limit).any() or (used > within(1.0)).any():
+            return np.inf
+        used_servers = np.flatnonzero(count)
+        computing = np.zeros(used_servers.size)
+        if self.mode != Sharing.FIXED.value:
+            weight = count if self.mode == Sharing.EQUAL.value else load
+            computing = (weight * load)[used_servers] / self.cpu[used_servers]
+        # One after the other, so that the sum does not depend on how NumPy adds.
+        terms = np.concatenate([self.cost[users, association], self.opening + computing])
+        return float(np.cumsum(terms)[-1]) if terms.size else 0.0
 
     @cached_property
     def lists(self) -> Lists:
-        """The same as the instance of the compiled search."""
+        """The same as lists of all servers."""
         n, m = self.cost.shape
-        kind = {FIXED: FITTING, OPTIMAL: CLAMPED, EQUAL: LIMITED}[self.mode]
-        more = self.most.astype(np.float64) if kind == LIMITED else self.part
-        if (kind == CLAMPED and not more.any()) or (kind == LIMITED and (more >= n).all()):
-            kind, more = PLAIN, np.zeros((0, 0))
+        sharing = Sharing(self.mode)
+        data = {
+            Sharing.FIXED: PairData.FITTING,
+            Sharing.OPTIMAL: PairData.CLAMPED,
+            Sharing.EQUAL: PairData.LIMITED,
+        }[sharing]
+        more: FloatArray | None = self.most.astype(np.float64) if data == PairData.LIMITED else self.part
+        if (data == PairData.CLAMPED and not self.part.any()) or (data == PairData.LIMITED and (self.most >= n).all()):
+            data, more = PairData.NONE, None
         station = np.ascontiguousarray(np.broadcast_to(np.arange(m, dtype=np.int32), (n, m)))
-        instance = Instance(
+        return Lists(
             station=station,
             cost=self.cost,
             more=more,
-            sizes=np.column_stack([self.size, np.zeros(n)]),
+            size=self.size,
+            rate=np.zeros(n),
             near=near_servers(station, self.cost, m),
+            cpu=self.cpu,
+            capacity=self.capacity,
             opening=float(self.opening),
             penalty=0.0,
             max_open=int(self.max_open),
-            mode=self.mode,
-            kind=kind,
+            sharing=sharing,
+            data=data,
             dense=True,
         )
-        return Lists(instance, self.cpu, self.capacity, None)
 
     def improve(self, association: IntArray, iterations: int, seed: int) -> IntArray:
         """Return the best association that so many iterations of local search find from a feasible one.
@@ -153,10 +144,6 @@ class SearchArrays:
         """
         search = Search(self.lists, seed)
         search.start(association)
-        search.polish(_out_of_time)
-        part = iterations if self.cost.size < LONG_PAIRS else search.slice_iterations
-        for done in range(0, iterations, max(1, part)):
-            if _out_of_time():
-                break
-            search.advance(min(part, iterations - done))
+        search.polish()
+        search.advance(iterations)
         return search.best()

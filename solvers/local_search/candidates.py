@@ -1,10 +1,10 @@
-"""From a problem to the instance of the compiled search: all pairs where they are few, else a list for each user."""
+"""From a problem to what the compiled searches read: all pairs where they are few, else a list for each user."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,14 +12,18 @@ from dtopt.channel import row_blocks
 from dtopt.sharing import compute_latency
 from dtopt.tolerances import relaxed
 from solvers._core import PairData, PlacementView, Sharing
-from solvers.local_search.kernel import CLAMPED, EQUAL, FITTING, FIXED, LATE, LIMITED, OPTIMAL, PLAIN, Instance
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.problem import Placement
-    from solvers.local_search.kernel import Integers
+    from solvers.local_search.kernel import Instance
 
-__all__ = ["CANDIDATES", "DENSE_PAIRS", "Lists", "including", "lists_of"]
+    #: Lists are 32 bits wide, to save memory traffic.
+    Integers = NDArray[np.signedinteger[Any]]
+
+__all__ = ["CANDIDATES", "DENSE_PAIRS", "Lists", "including", "lists_of", "near_servers", "sharing_of"]
 
 #: Up to so many pairs of user and server every user may be on every server.
 DENSE_PAIRS = 200_000
@@ -30,50 +34,96 @@ NEAR = 32
 #: Users by whose costs servers are compared where all pairs are listed, and differences held at a time.
 SAMPLE, COMPARED = 64, 200_000
 
-_MODES = {"fixed": FIXED, "equal": EQUAL, "optimal": OPTIMAL}
-
 
 @dataclass(frozen=True, eq=False)
 class Lists:
-    """An instance of the compiled search.
+    """A P1 problem as lists of servers for each user; see `solvers/core/placement.hpp` for the costs.
 
     Parameters
     ----------
-    instance : Instance
+    station : ndarray of int32, shape (N, C)
+        The servers that each user may be on; ends in −1. Slot k is server k where the lists are `dense`.
+    cost : ndarray, shape (N, C)
+        Infinite where the pair is not allowed.
+    more : ndarray, shape (N, C), or None
+        What `data` says of pairs: the part of the server's CPU that must be set aside (``FITTING``, ``CLAMPED``), the
+        largest number of twins among which the user keeps its deadline (``LIMITED``), or, under soft deadlines
+        (``LATE``), a such that it is late by a + b x / F, with x the server's load (optimal sharing) or count (equal).
+    size, rate : ndarray, shape (N,)
+        Size and b of each user.
+    near : ndarray of int32, shape (M, K)
+        The servers that share most users with each server, nearest first; ends in −1.
     cpu, capacity : ndarray, shape (M,)
+    opening : float
+        Cost of each open server.
+    penalty : float
+        Of a second of lateness.
+    max_open : int
+    sharing : Sharing
+    data : PairData
+    dense : bool
     order : ndarray of int, shape (N,), or None
-        Which user each of the instance's is: neighbours follow each other, so that they are near in memory too.
+        Which user of the problem each one is: neighbours follow each other, so that they are near in memory too.
     """
 
-    instance: Instance
+    station: Integers
+    cost: FloatArray
+    more: FloatArray | None
+    size: FloatArray
+    rate: FloatArray
+    near: Integers
     cpu: FloatArray
     capacity: Integers
-    order: Integers | None
+    opening: float
+    penalty: float
+    max_open: int
+    sharing: Sharing
+    data: PairData
+    dense: bool
+    order: Integers | None = None
 
     @cached_property
     def view(self) -> PlacementView:
-        """The instance as the compiled searches read it."""
-        p = self.instance
+        """The lists as the compiled searches read them."""
         return PlacementView(
-            station=np.ascontiguousarray(p.station, dtype=np.int32),
-            cost=np.ascontiguousarray(p.cost),
-            more=np.ascontiguousarray(p.more) if p.kind != PLAIN else None,
-            size=np.ascontiguousarray(p.sizes[:, 0]),
-            rate=np.ascontiguousarray(p.sizes[:, 1]),
-            near=np.ascontiguousarray(p.near, dtype=np.int32),
+            station=np.ascontiguousarray(self.station, dtype=np.int32),
+            cost=np.ascontiguousarray(self.cost),
+            more=None if self.more is None else np.ascontiguousarray(self.more),
+            size=np.ascontiguousarray(self.size),
+            rate=np.ascontiguousarray(self.rate),
+            near=np.ascontiguousarray(self.near, dtype=np.int32),
             cpu=np.ascontiguousarray(self.cpu, dtype=np.float64),
-            opening=np.full(self.cpu.size, float(p.opening)),
+            opening=np.full(self.cpu.size, self.opening),
             capacity=np.ascontiguousarray(self.capacity, dtype=np.int64),
-            penalty=float(p.penalty),
-            max_open=int(p.max_open),
-            sharing=Sharing(p.mode),
-            data=PairData(p.kind),
-            dense=p.dense,
+            penalty=self.penalty,
+            max_open=self.max_open,
+            sharing=self.sharing,
+            data=self.data,
+            dense=self.dense,
+        )
+
+    @cached_property
+    def instance(self) -> Instance:
+        """The lists as the kernels read them that are still compiled by Numba."""
+        from solvers.local_search.kernel import Instance
+
+        return Instance(
+            station=self.station,
+            cost=self.cost,
+            more=np.zeros((0, 0)) if self.more is None else self.more,
+            sizes=np.column_stack([self.size, self.rate]),
+            near=self.near,
+            opening=self.opening,
+            penalty=self.penalty,
+            max_open=self.max_open,
+            mode=self.sharing.value,
+            kind=self.data.value,
+            dense=self.dense,
         )
 
 
 def lists_of(problem: Placement, width: int | None = None, *, compared: bool = True) -> Lists:
-    """Return the instance of a problem, with lists of `width` servers (or as many as its size suggests).
+    """Return a problem as lists of `width` servers (or as many as its size suggests).
 
     Where latencies come from a channel a list holds the servers nearest by wire to the user's access station, else
     those of least latency. A user that none of them can serve gets others that can. Where servers are not to be
@@ -91,53 +141,56 @@ def lists_of(problem: Placement, width: int | None = None, *, compared: bool = T
         order = _nearest_stations(problem, max(width, NEAR + 1))
         users = np.argsort(problem.network.access_station, kind="stable")
         station = order[problem.network.access_station[users], :width]
-        near = np.ascontiguousarray(order[:, 1:])  # one layout, or everything is compiled twice
+        near = np.ascontiguousarray(order[:, 1:])
     else:
         station = _cheapest(problem, width)
         near = None
-    kind = _kind(problem)
-    cost, more = _all_pairs(problem, users, station, kind)
+    data = _data(problem)
+    cost, more = _all_pairs(problem, users, station, data)
     if not dense:
-        _serve_stranded(problem, users, station, cost, more, kind)
-    instance = Instance(
+        _serve_stranded(problem, users, station, cost, more, data)
+    size, rate = _sizes(problem, data)
+    stations = problem.network.stations
+    return Lists(
         station=station,
         cost=cost,
         more=more,
-        sizes=_sizes(problem, kind)[users],
+        size=size[users],
+        rate=rate[users],
         near=_near(station, cost, m, compared) if near is None else near,
+        cpu=np.array(stations.cpu_hz),
+        capacity=np.where(problem.server_allowed, stations.capacity, 0),
         opening=float(problem.opening_cost),
         penalty=float(problem.user_weight * problem.deadline_penalty),
         max_open=int(problem.max_open),
-        mode=_MODES[problem.sharing],
-        kind=kind,
+        sharing=sharing_of(problem),
+        data=data,
         dense=dense,
+        order=users if near is not None else None,
     )
-    stations = problem.network.stations
-    return Lists(
-        instance,
-        np.array(stations.cpu_hz),
-        np.where(problem.server_allowed, stations.capacity, 0),
-        users if near is not None else None,
-    )
+
+
+def sharing_of(problem: Placement) -> Sharing:
+    """Return the sharing of a problem as the compiled core has it."""
+    return {"fixed": Sharing.FIXED, "equal": Sharing.EQUAL, "optimal": Sharing.OPTIMAL}[problem.sharing]
 
 
 def including(problem: Placement, lists: Lists, association: IntArray) -> Lists:
     """Return lists that have every user's server of an association, in the place of the last where it was missing."""
-    instance = lists.instance
     users = np.arange(problem.n_users) if lists.order is None else lists.order
     servers = association[users]
-    rows = np.flatnonzero(~(instance.station == servers[:, None]).any(axis=1))
+    rows = np.flatnonzero(~(lists.station == servers[:, None]).any(axis=1))
     if rows.size == 0:
         return lists
-    station, cost = instance.station.copy(), instance.cost.copy()
-    more = instance.more.copy()
+    station, cost = lists.station.copy(), lists.cost.copy()
+    more = None if lists.more is None else lists.more.copy()
     # A list ends at its first -1.
     last = np.minimum((station[rows] >= 0).sum(axis=1), station.shape[1] - 1)
     station[rows, last] = servers[rows]
-    cost[rows], block = _pairs(problem, users[rows], station[rows], instance.kind)
-    if instance.kind != PLAIN:
+    cost[rows], block = _pairs(problem, users[rows], station[rows], lists.data)
+    if more is not None:
         more[rows] = block
-    return replace(lists, instance=instance._replace(station=station, cost=cost, more=more))
+    return replace(lists, station=station, cost=cost, more=more)
 
 
 def _nearest_stations(problem: Placement, width: int) -> Integers:
@@ -179,49 +232,51 @@ def _alone(problem: Placement, users: Integers, servers: Integers) -> FloatArray
     return np.where(problem.pair_allowed(users, servers), latency, np.inf)
 
 
-def _kind(problem: Placement) -> int:
+def _data(problem: Placement) -> PairData:
     """Return what must be known of pairs beside their costs."""
     if problem.sharing == "fixed":
-        return FITTING
+        return PairData.FITTING
     if problem.deadlines_bind:
-        return CLAMPED if problem.sharing == "optimal" else LIMITED
+        return PairData.CLAMPED if problem.sharing == "optimal" else PairData.LIMITED
     soft = problem.deadline == "soft" and bool(np.isfinite(problem.network.users.deadline_s).any())
-    return LATE if soft else PLAIN
+    return PairData.LATE if soft else PairData.NONE
 
 
-def _pairs(problem: Placement, users: Integers, station: Integers, kind: int) -> tuple[FloatArray, FloatArray]:
-    """Return `cost` and `more` of an instance for some users and the servers in their lists."""
+def _pairs(problem: Placement, users: Integers, station: Integers, data: PairData) -> tuple[FloatArray, FloatArray]:
+    """Return `cost` and `more` of some users and the servers in their lists."""
     users, servers = users[:, None], np.maximum(station, 0)
     allowed = (station >= 0) & problem.pair_allowed(users, servers)
     latency = problem.transfer_latency(users, servers)
     more = np.zeros(station.shape)
-    if kind == FITTING:
+    if data == PairData.FITTING:
         latency = problem.fixed_latency(users, servers) + problem.fixed_penalty(users, servers)
-    if kind in (FITTING, CLAMPED):
-        # Parts of the CPU itself: `kernel.FULL` has the tolerance.
+    if data in (PairData.FITTING, PairData.CLAMPED):
+        # Parts of the CPU itself: the core has the tolerance on a full one.
         more = relaxed(problem.reserved_part(users, servers))
-    elif kind == LIMITED:
+    elif data == PairData.LIMITED:
         more = problem.most_twins(users, servers).astype(np.float64)
-    elif kind == LATE:
+    elif data == PairData.LATE:
         more = problem.deadline_transfer_latency(users, servers) - problem.network.users.deadline_s[users]
     return np.where(allowed, problem.user_weight * latency, np.inf), np.where(allowed, more, 0.0)
 
 
-def _all_pairs(problem: Placement, users: Integers, station: Integers, kind: int) -> tuple[FloatArray, FloatArray]:
+def _all_pairs(
+    problem: Placement, users: Integers, station: Integers, data: PairData
+) -> tuple[FloatArray, FloatArray | None]:
     """Return `cost` and `more` for all users, in blocks of them to bound memory."""
     n, width = station.shape
     cost = np.empty(station.shape)
-    more = np.empty(station.shape if kind != PLAIN else (0, 0))
+    more = np.empty(station.shape) if data != PairData.NONE else None
     for start, stop in row_blocks(n, width):
-        block = _pairs(problem, users[start:stop], station[start:stop], kind)
+        block = _pairs(problem, users[start:stop], station[start:stop], data)
         cost[start:stop] = block[0]
-        if kind != PLAIN:
+        if more is not None:
             more[start:stop] = block[1]
     return cost, more
 
 
 def _serve_stranded(
-    problem: Placement, users: Integers, station: Integers, cost: FloatArray, more: FloatArray, kind: int
+    problem: Placement, users: Integers, station: Integers, cost: FloatArray, more: FloatArray | None, data: PairData
 ) -> None:
     """Give users that no server of their list can serve a list of those that can."""
     stranded = np.flatnonzero(~np.isfinite(cost).any(axis=1))
@@ -230,24 +285,24 @@ def _serve_stranded(
         rows = stranded[start:stop]
         latency = _alone(problem, users[rows, None], servers)
         station[rows] = np.argsort(latency, axis=1, kind="stable")[:, : station.shape[1]]
-        cost[rows], block = _pairs(problem, users[rows], station[rows], kind)
-        if kind != PLAIN:
+        cost[rows], block = _pairs(problem, users[rows], station[rows], data)
+        if more is not None:
             more[rows] = block
 
 
-def _sizes(problem: Placement, kind: int) -> FloatArray:
+def _sizes(problem: Placement, data: PairData) -> tuple[FloatArray, FloatArray]:
     """Return the size of each user, and how fast it is late with the load or count of its server."""
-    sizes = np.zeros((problem.n_users, 2))
+    size, rate = np.zeros(problem.n_users), np.zeros(problem.n_users)
     worth = problem.user_weight
     if problem.sharing == "optimal":
-        sizes[:, 0] = np.sqrt(worth) * problem.root_load
+        size = np.sqrt(worth) * problem.root_load
     elif problem.sharing == "equal":
-        sizes[:, 0] = worth * problem.load_cycles
-    if kind == LATE:
-        sizes[:, 1] = problem.deadline_cycles
+        size = worth * problem.load_cycles
+    if data == PairData.LATE:
+        rate = np.array(problem.deadline_cycles, dtype=np.float64)
         if problem.sharing == "optimal":
-            np.divide(sizes[:, 1], sizes[:, 0], out=sizes[:, 1], where=sizes[:, 0] > 0)
-    return sizes
+            np.divide(rate, size, out=rate, where=size > 0)
+    return size, rate
 
 
 def _near(station: Integers, cost: FloatArray, m: int, compared: bool) -> Integers:
@@ -260,7 +315,7 @@ def near_servers(station: Integers, cost: FloatArray, m: int) -> Integers:
     column = np.full((users.size, m), np.inf)
     np.put_along_axis(column, np.maximum(station[users], 0).astype(np.int64), cost[users], axis=1)
     finite = np.isfinite(column)
-    # A pair that is not listed counts as a little dearer than the dearest.
+    # A pair that is not listed counts as a little more than the most costly one.
     column = np.where(finite, column, 1.1 * column[finite].max() if finite.any() else 1.0)
     near = np.full((m, max(1, min(NEAR, m - 1))), -1, dtype=np.int32)
     step = max(1, COMPARED // column.size)

@@ -240,7 +240,7 @@ class SetSearch:
             self.run.check()
 
     def _visit(self, node: PriceDual, prices: FloatArray) -> None:
-        start = from_prices(self.arrays, node, prices)
+        start = from_prices(self.arrays.lists, node, prices)
         if start is not None:
             self.run.offer(start)
             self.run.offer(self.arrays.improve(start, NODE_SEARCHES, self.run.seed + self.run.iterations))

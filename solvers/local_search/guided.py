@@ -116,7 +116,7 @@ def _search(run: Run, problem: Placement, guide: Guide) -> None:
             if search.looks_near:
                 search.advance_widely()
             else:
-                search.advance(search.slice_iterations)
+                search.advance()
             run.iterations += search.iterations - before
         if search.best_cost < best:
             offer(run, search)

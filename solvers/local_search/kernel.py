@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dtopt.arrays import FloatArray
+    from solvers.local_search.candidates import Lists
 
     #: Lists and members are 32 bits wide, to save memory traffic.
     Integers = NDArray[np.signedinteger[Any]]
@@ -45,6 +46,7 @@ __all__ = [
     "Instance",
     "State",
     "below",
+    "empty_state",
     "lack",
     "more_than",
     "plain",
@@ -156,6 +158,29 @@ class State(NamedTuple):
     ints: Integers
     region: Integers
     focus: Integers
+
+
+def empty_state(lists: Lists) -> State:
+    """Return a state of these lists for `load_state` to fill."""
+    n, m = lists.size.size, lists.cpu.size
+    state = State(
+        users=np.zeros((n, N_USER), dtype=np.int32),
+        servers=np.zeros((m, N_SERVER)),
+        counts=np.zeros((m, N_COUNT), dtype=np.int64),
+        members=np.zeros(3 * n + 64 * m, dtype=np.int32),
+        log_users=np.zeros((n + 30_000, 5), dtype=np.int32),
+        log_sums=np.zeros((n + 30_000, 8)),
+        floats=np.zeros(N_FLOAT),
+        ints=np.zeros(N_INT, dtype=np.int64),
+        region=np.arange(n, dtype=np.int32),
+        focus=np.arange(m, dtype=np.int32),
+    )
+    state.floats[BEST] = np.inf
+    state.floats[[EASE, PRESS]] = 1.0
+    state.ints[OPENING] = -1
+    state.servers[:, CPU] = lists.cpu
+    state.counts[:, CAPACITY] = np.minimum(lists.capacity, n)
+    return state
 
 
 @numba.njit(cache=True)

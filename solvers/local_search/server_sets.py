@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from solvers.local_search import kernel
 from solvers.local_search.set_bounds import best_set
 
 if TYPE_CHECKING:
@@ -95,11 +94,10 @@ def try_others(
 
 
 def _best_set(search: Search, usable: IntArray, start: IntArray) -> tuple[float, IntArray]:
-    state = search.state
-    cpu, capacity = state.servers[:, kernel.CPU].copy(), state.counts[:, kernel.CAPACITY].copy()
-    n = start.size
+    n, lists = start.size, search.lists
+    cpu, capacity = lists.cpu, np.minimum(lists.capacity, n).astype(np.int64)
     looks, values = min(LOOKS, LOOKED // n), min(VALUES, max(16, PAIRED // n**2))
-    return best_set(search.instance, cpu, capacity, usable, start, looks, values)
+    return best_set(lists.instance, cpu, capacity, usable, start, looks, values)
 
 
 def compile_sets(instance: Instance) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 
-from solvers.local_search.kernel import FULL
+from solvers._core import place_at_prices
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.price_dual import PriceDual
-    from solvers.local_search.arrays import SearchArrays
+    from solvers.local_search.candidates import Lists
     from solvers.local_search.driver import Search
 
 __all__ = ["focus_on", "from_prices", "from_servers"]
@@ -24,7 +23,7 @@ ATTEMPTS = 8
 UNDECIDED, FOCUS = 0.2, 30
 
 
-def from_prices(arrays: SearchArrays, dual: PriceDual, prices: FloatArray) -> IntArray | None:
+def from_prices(lists: Lists, dual: PriceDual, prices: FloatArray) -> IntArray | None:
     """Return an association that keeps capacities and CPU, or None where this simple way finds none.
 
     The servers that pay for themselves at the prices are open; users go in order of regret, the difference between
@@ -32,7 +31,8 @@ def from_prices(arrays: SearchArrays, dual: PriceDual, prices: FloatArray) -> In
 
     Parameters
     ----------
-    arrays : SearchArrays
+    lists : Lists
+        Of all servers for each user.
     dual : PriceDual
         Of the same problem, with or without servers decided.
     prices : ndarray
@@ -41,7 +41,7 @@ def from_prices(arrays: SearchArrays, dual: PriceDual, prices: FloatArray) -> In
     priced, value = dual.priced(prices)
     order = np.argsort(value, kind="stable")
     order = order[np.isfinite(priced[:, order]).any(axis=0)]
-    n_open = min(max(1, int((value < 0).sum())), arrays.max_open)
+    n_open = min(max(1, int((value < 0).sum())), lists.max_open)
     for _ in range(ATTEMPTS):
         is_open = np.zeros(value.size, dtype=bool)
         is_open[order[:n_open]] = True
@@ -49,10 +49,10 @@ def from_prices(arrays: SearchArrays, dual: PriceDual, prices: FloatArray) -> In
         two = np.partition(among, 1, axis=1)[:, :2] if value.size > 1 else np.hstack([among, among])
         with np.errstate(invalid="ignore"):
             regret = np.where(np.isfinite(two[:, 0]), two[:, 1] - two[:, 0], np.inf)
-        placed = _place(arrays.part, arrays.most, arrays.capacity, among, np.argsort(-regret, kind="stable"))
+        placed = place_at_prices(lists.view, np.ascontiguousarray(among), np.argsort(-regret, kind="stable"))
         if placed.min() >= 0:
-            return np.asarray(placed)
-        if n_open >= min(arrays.max_open, order.size):
+            return placed.astype(np.int64)
+        if n_open >= min(lists.max_open, order.size):
             return None
         n_open += 1
     return None
@@ -67,7 +67,7 @@ def from_servers(search: Search, value: FloatArray) -> None:
     value : ndarray, shape (M,)
         What each server adds to the bound, see `dtopt.wired_dual.WiredBound.server_value`.
     """
-    n_open = min(max(1, int((value < 0).sum())), search.instance.max_open)
+    n_open = min(max(1, int((value < 0).sum())), search.lists.max_open)
     closed = np.ones(value.size, dtype=bool)
     closed[np.argsort(value, kind="stable")[:n_open]] = False
     search.start(closed=closed)
@@ -78,25 +78,3 @@ def focus_on(search: Search, value: FloatArray) -> None:
     """Let a search look most at the servers that a bound's prices leave undecided; see `from_servers`."""
     undecided = np.argsort(np.abs(value), kind="stable")[: max(1, int(UNDECIDED * value.size))]
     search.focus(np.concatenate([np.arange(value.size), np.repeat(undecided, FOCUS)]))
-
-
-@numba.njit(cache=True)
-def _place(part: FloatArray, most: IntArray, capacity: IntArray, priced: FloatArray, order: IntArray) -> IntArray:
-    """Return where users go that are placed in this order at least priced cost; −1 where nothing has room."""
-    n, m = priced.shape
-    association = np.full(n, -1)
-    count, limit, used = np.zeros(m, dtype=np.int64), np.full(m, n), np.zeros(m)
-    for i in order:
-        best, target = np.inf, -1
-        for k in range(m):
-            if not priced[i, k] < best or used[k] + part[i, k] > FULL:
-                continue
-            if count[k] >= min(capacity[k], limit[k], most[i, k]):
-                continue
-            best, target = priced[i, k], k
-        if target >= 0:
-            association[i] = target
-            count[target] += 1
-            used[target] += part[i, target]
-            limit[target] = min(limit[target], most[i, target])
-    return association

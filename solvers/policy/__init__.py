@@ -142,14 +142,10 @@ def _compile(polish: bool, fixed: bool) -> None:
     from solvers.policy.decode import compile_kernels
 
     compile_kernels()
-    if polish:
-        from solvers.local_search import driver
+    if polish and fixed:
+        from solvers.local_search.ejection import compile_ejection
 
-        driver.compile_kernels()
-        if fixed:
-            from solvers.local_search.ejection import compile_ejection
-
-            compile_ejection()
+        compile_ejection()
 
 
 def _decide(run: Run, problem: Placement, network: Weights, sets: int | None, samples: int) -> None:
@@ -210,7 +206,7 @@ def _repair(run: Run, problem: Placement, association: IntArray | None) -> None:
         begun = search.iterations
         while not np.isfinite(search.best_cost) and search.iterations - begun < REPAIRS:
             run.check()
-            search.advance(search.slice_iterations)
+            search.advance()
         if np.isfinite(search.best_cost):
             run.offer(search.best())
     if run.solution is None and not run.check_feasibility():

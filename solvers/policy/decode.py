@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numba
 import numpy as np
 
+from solvers._core import LocalSearchParams, PairData, Sharing
 from solvers.local_search.candidates import Lists
 from solvers.local_search.descent import exchange, sweep
-from solvers.local_search.driver import LEAST_GAIN, STRICT, Search
 from solvers.local_search.kernel import (
     CAPACITY,
     CLAMPED,
@@ -23,12 +23,11 @@ from solvers.local_search.kernel import (
     LOGGED,
     N_REGION,
     OPEN_WEIGHT,
-    OPTIMAL,
     PLACE_WEIGHT,
-    PLAIN,
     SLOT,
     Instance,
     State,
+    empty_state,
 )
 from solvers.local_search.moves import is_feasible, load_state
 from solvers.policy.forward import forward
@@ -44,6 +43,8 @@ __all__ = ["Decoder", "compile_kernels"]
 
 #: Sweeps over all users at most.
 SWEEPS = 12
+#: See `PenaltyParams`.
+STRICT, LEAST_GAIN = 500.0, 1e-12
 
 
 class Decoder:
@@ -56,8 +57,10 @@ class Decoder:
 
     def __init__(self, lists: Lists) -> None:
         self.lists = lists
-        self.search = Search(lists)
-        self._n = lists.instance.sizes.shape[0]
+        self._n = lists.size.size
+        self.state = empty_state(lists)
+        params = LocalSearchParams()
+        self.partners = self._n if self._n <= params.region_users else params.partners
 
     @property
     def fits(self) -> bool:
@@ -87,8 +90,8 @@ class Decoder:
         """
         cost = np.empty(is_open.shape[0])
         slots = np.empty((is_open.shape[0], self._n), dtype=np.int32)
-        partners = self.search.partners
-        _decode(self.search.instance, self.search.state, is_open, priced, sweeps, partners if swaps else 0, cost, slots)
+        partners = self.partners if swaps else 0
+        _decode(self.lists.instance, self.state, is_open, priced, sweeps, partners, cost, slots)
         return cost, slots
 
     def association(self, slots: Integers) -> IntArray:
@@ -221,7 +224,8 @@ def compile_kernels() -> None:
     two = np.ones((2, 2))
     station = np.array([[0, 1], [0, 1]], dtype=np.int32)
     near = np.array([[1], [0]], dtype=np.int32)
-    instance = Instance(station, two, np.zeros((0, 0)), two.copy(), near, 1.0, 1.0, 2, OPTIMAL, PLAIN, True)
-    lists = Lists(instance, np.ones(2), np.full(2, 2), None)
+    one = np.ones(2)
+    shared = (Sharing.OPTIMAL, PairData.NONE)
+    lists = Lists(station, two, None, one, one, near, one, np.full(2, 2), 1.0, 1.0, 2, *shared, True)
     _, priced = forward(load_weights(), Graph.of(lists))
     Decoder(lists).decode(np.ones((1, 2), dtype=bool), priced)

@@ -32,9 +32,9 @@ TOGETHER = 16
 
 def effort(decoder: Decoder) -> tuple[int, int, int]:
     """Return how many likely sets are decoded, doubtful servers tried the other way, and exchanges of them tried."""
-    pairs = max(decoder.lists.instance.cost.size, 1)
+    pairs = max(decoder.lists.cost.size, 1)
     sets = int(np.clip((FIT_PAIRS if decoder.fits else PAIRS) // pairs, 1, SETS))
-    n, m = decoder.lists.instance.sizes.shape[0], decoder.lists.cpu.size
+    n, m = decoder.lists.size.size, decoder.lists.cpu.size
     if decoder.fits or n > FLIP_USERS:
         return sets, 0, 0
     most = FLIP_PAIRS // pairs
@@ -81,7 +81,7 @@ def fitted(sets: BoolArray, order: IntArray, lists: Lists, most: int) -> BoolArr
     `order` has the servers, likeliest first.
     """
     sets = sets & (lists.capacity > 0)
-    n = lists.instance.sizes.shape[0]
+    n = lists.size.size
     places = np.minimum(lists.capacity, n)
     room, count = sets @ places, sets.sum(axis=1)
     for at in np.flatnonzero((room < n) | (count > most) | (count == 0)).tolist():

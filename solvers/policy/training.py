@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch.nn import functional
 
 from dtopt.errors import InputError
+from solvers._core import PairData
 from solvers.learning import TrainingFolder
-from solvers.local_search.kernel import FITTING
 from solvers.policy.decode import Decoder
 from solvers.policy.model import NEVER, Batch, Policy
 from solvers.policy.pool import Example, Pool
@@ -116,7 +116,7 @@ class _Training:
         if len(examples) <= config.held_out:
             raise InputError(f"leaves nothing of {len(examples)} instances to train on", where="held_out")
         self.held_out = examples[-config.held_out :]
-        self.examples = sorted(examples[: -config.held_out], key=lambda e: e.lists.instance.cost.size)
+        self.examples = sorted(examples[: -config.held_out], key=lambda e: e.lists.cost.size)
         self.best = np.array([e.cost for e in self.examples])
         if config.shuffled:
             self._shuffle()
@@ -127,7 +127,7 @@ class _Training:
     def _shuffle(self) -> None:
         """Give every instance an answer without relation to it."""
         for number, e in enumerate(self.examples):
-            n, m = e.lists.instance.sizes.shape[0], e.lists.cpu.size
+            n, m = e.lists.size.size, e.lists.cpu.size
             servers = self.random.choice(m, size=np.unique(e.association).size, replace=False)
             self.examples[number] = replace(e, association=self.random.choice(servers, size=n))
 
@@ -213,7 +213,7 @@ class _Training:
         """Return how much dearer than the best known the associations of some sets are; better ones are taken over."""
         decoder = Decoder(e.lists)
         # Swaps take longest, and only where CPU must fit do sets often lead nowhere without them.
-        cost, slots = decoder.decode(sets, _listed(e, priced), sweeps=SWEEPS, swaps=e.lists.instance.kind == FITTING)
+        cost, slots = decoder.decode(sets, _listed(e, priced), sweeps=SWEEPS, swaps=e.lists.data == PairData.FITTING)
         best = int(cost.argmin())
         if cost[best] < self.best[index] * (1.0 - 1e-9) and not self.config.shuffled:
             self.best[index] = cost[best]
@@ -290,7 +290,7 @@ def draw_sets(chance: FloatArray, count: int, random: np.random.Generator) -> Bo
 
 def _listed(e: Example, priced: FloatArray) -> Any:
     """Return what listed pairs cost from a matrix padded to other sizes."""
-    station = np.maximum(e.lists.instance.station, 0)
+    station = np.maximum(e.lists.station, 0)
     return np.take_along_axis(priced[: station.shape[0]], station.astype(np.int64), axis=1)
 
 

@@ -85,7 +85,7 @@ def test_a_start_from_prices_keeps_every_constraint(sharing):
         value, prices = dual.ascend()
         if not np.isfinite(value):
             continue
-        start = from_prices(SearchArrays.of(problem, dual), dual, prices)
+        start = from_prices(SearchArrays.of(problem, dual).lists, dual, prices)
         if start is not None:
             found += 1
             assert evaluate(problem, Solution(start)).feasible

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import dtopt
+from dtopt._core import Cancellation, Random
 from dtopt.errors import InputError, UnsupportedProblemError
 from dtopt.evaluation import evaluate
 from dtopt.result import Status
@@ -15,12 +17,19 @@ from dtopt.solution import Solution
 from dtopt.stop import MaxIterations
 from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import OBJECTIVES, SHARINGS, tiny_problem
+from dtopt.tolerances import within
 from solvers import greedy, local_search
-from solvers.local_search import kernel
+from solvers._core import (
+    LocalSearch,
+    LocalSearchParams,
+    PlacementState,
+    PlacementView,
+    Sharing,
+    Stage,
+    place_at_prices,
+)
 from solvers.local_search.candidates import including, lists_of
-from solvers.local_search.descent import best_shift, best_swap, settle
 from solvers.local_search.driver import Search
-from solvers.local_search.moves import is_feasible, joining, leaving, shift, undo
 
 #: Sharing, whether there are deadlines, and of what kind.
 CASES = [
@@ -50,8 +59,8 @@ def problem_of(case, seed, users=9, stations=4):
     return replace(problem, network=replace(network, stations=stations))
 
 
-def random_searches(case, wanted, seeds=range(200)):
-    """Yield problems and searches begun from random associations of allowed pairs, feasible ones first of all."""
+def random_states(case, wanted, seeds=range(200)):
+    """Yield problems and states of random feasible associations; all pairs are listed, so that slots are servers."""
     found = 0
     for seed in seeds:
         problem = problem_of(case, seed)
@@ -62,9 +71,11 @@ def random_searches(case, wanted, seeds=range(200)):
             score = np.where(problem.allowed_matrix, rng.random(problem.allowed_matrix.shape), -1.0)
             association = score.argmax(axis=1)
             if evaluate(problem, Solution(association)).feasible:
-                search = Search(lists_of(problem), seed)
-                search.start(association)
-                yield problem, search, rng
+                lists = lists_of(problem)
+                assert lists.dense
+                state = PlacementState(lists.view)
+                state.load(association.astype(np.int32))
+                yield problem, lists, state, rng
                 found += 1
                 break
         if found == wanted:
@@ -72,43 +83,43 @@ def random_searches(case, wanted, seeds=range(200)):
     raise AssertionError(f"only {found} feasible associations for {case}")
 
 
-def objective(problem, search):
+def objective(problem, state):
     """What the evaluator says of the association at hand, its constant part left out; infinite if infeasible."""
-    association = search.state.users[:, kernel.SERVER].astype(np.int64)
-    evaluation = evaluate(problem, Solution(association))
+    evaluation = evaluate(problem, Solution(state.slots.astype(np.int64)))
     return evaluation.objective - problem.constant_cost if evaluation.feasible else np.inf
+
+
+def plain_cost(lists, server, k):
+    """What computing on a server costs where no deadline matters."""
+    if lists.sharing == Sharing.OPTIMAL:
+        return server.load**2 / lists.cpu[k]
+    return server.members.size * server.load / lists.cpu[k] if lists.sharing == Sharing.EQUAL else 0.0
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_cost_of_shifts_is_the_evaluators(case):
     binding = feasible = 0
-    for problem, search, rng in random_searches(case, 30):
-        p, s = search.instance, search.state
-        before = objective(problem, search)
-        assert s.floats[kernel.COST] == pytest.approx(before, rel=1e-9)
-        for user in rng.permutation(problem.n_users):
-            slot = int(rng.integers(p.station.shape[1]))
-            if slot == s.users[user, kernel.SLOT] or not np.isfinite(p.cost[user, slot]):
+    for problem, lists, state, rng in random_states(case, 30):
+        assert state.cost == pytest.approx(objective(problem, state), rel=1e-9)
+        for user in rng.permutation(problem.n_users).tolist():
+            slot = int(rng.integers(lists.station.shape[1]))
+            if slot == state.slots[user] or not np.isfinite(lists.cost[user, slot]):
                 continue
-            opens = s.counts[p.station[user, slot], kernel.COUNT] == 0
-            change = leaving(p, s, user) + joining(p, s, user, slot) + (p.opening if opens else 0.0)
-            then = s.floats[kernel.COST] + s.floats[kernel.EXCESS]
-            shift(p, s, user, slot)
-            assert s.floats[kernel.COST] + s.floats[kernel.EXCESS] - then == pytest.approx(change, rel=1e-8, abs=1e-9)
-            after = objective(problem, search)
-            assert is_feasible(p, s) == np.isfinite(after)
+            opens = state.server(slot).members.size == 0
+            change = state.leaving(user) + state.joining(user, slot) + (lists.opening if opens else 0.0)
+            before, then = state.mark(), state.cost + state.excess
+            state.shift(user, slot)
+            assert state.cost + state.excess - then == pytest.approx(change, rel=1e-8, abs=1e-9)
+            after = objective(problem, state)
+            assert state.is_feasible == np.isfinite(after)
             if np.isfinite(after):
                 feasible += 1
-                assert s.floats[kernel.COST] == pytest.approx(after, rel=1e-9)
-                plain = sum(
-                    kernel.plain(p.mode, row[kernel.LOAD], count, row[kernel.CPU])
-                    for row, count in zip(s.servers, s.counts[:, kernel.COUNT], strict=True)
-                )
-                binding += s.servers[:, kernel.VALUE].sum() > plain * (1 + 1e-9)
+                assert state.cost == pytest.approx(after, rel=1e-9)
+                servers = [state.server(k) for k in range(problem.n_stations)]
+                plain = sum(plain_cost(lists, server, k) for k, server in enumerate(servers))
+                binding += sum(server.value for server in servers) > plain * (1 + 1e-9)
             else:
-                undo(p, s, int(s.ints[kernel.LOGGED]) - 1)
-                s.floats[kernel.COST], s.floats[kernel.EXCESS] = before, 0.0
-            before = s.floats[kernel.COST]
+                state.undo(before)
     assert feasible > 50
     if case in {("optimal", True, "hard"), ("optimal", True, "soft"), ("equal", True, "soft")}:
         assert binding > 20
@@ -117,10 +128,9 @@ def test_the_cost_of_shifts_is_the_evaluators(case):
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_best_shift_and_swap_are_those_that_the_evaluator_finds(case):
     shifts = swaps = 0
-    for problem, search, _ in random_searches(case, 20):
-        p, s = search.instance, search.state
-        association = s.users[:, kernel.SERVER].astype(np.int64)
-        now = objective(problem, search)
+    for problem, lists, state, _ in random_states(case, 20):
+        association = state.slots.astype(np.int64)
+        now = objective(problem, state)
 
         def trial(changes, association=association, problem=problem):
             changed = association.copy()
@@ -132,7 +142,7 @@ def test_the_best_shift_and_swap_are_those_that_the_evaluator_finds(case):
         for i in range(problem.n_users):
             others = [k for k in np.unique(association) if k != association[i]]
             best = min((trial([(i, k)]) - now for k in others), default=np.inf)
-            change, slot = best_shift(p, s, i, -1e-9)
+            change, slot = state.best_shift(i, -1e-9)
             if best < -1e-8:
                 shifts += 1
                 assert change == pytest.approx(best, rel=1e-6, abs=1e-9)
@@ -141,44 +151,60 @@ def test_the_best_shift_and_swap_are_those_that_the_evaluator_finds(case):
             pairs = [j for j in range(problem.n_users) if association[j] != association[i]]
             gains = {j: trial([(i, association[j]), (j, association[i])]) - now for j in pairs}
             best = min(gains.values(), default=np.inf)
-            other, to, back = best_swap(p, s, i, problem.n_users)
+            other, to, back = state.best_swap(i, problem.n_users, Random(0))
             if best < -1e-8:
                 swaps += 1
                 assert gains[other] == pytest.approx(best, rel=1e-6, abs=1e-9)
-                assert (p.station[i, to], p.station[other, back]) == (association[other], association[i])
+                assert (lists.station[i, to], lists.station[other, back]) == (association[other], association[i])
             else:
                 assert other < 0 or gains[other] > -2e-8
     assert shifts > 10
     assert swaps > 10
 
 
+def sums_of(state, n_servers):
+    """All that a state says of servers, and the users' slots."""
+    servers = [state.server(k) for k in range(n_servers)]
+    sums = [(s.load, s.used, s.value, s.urgency, s.limit, s.members.tolist()) for s in servers]
+    return sums, state.slots.tolist(), state.cost, state.excess, state.open_servers, state.has_overload
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_undoing_restores_the_state_to_the_last_bit(case):
-    for _, search, rng in random_searches(case, 10):
-        p, s = search.instance, search.state
-        search.advance(3)
-        s.ints[kernel.LOGGED] = 0
-        floats = s.floats.copy()
-        before = [s.users.copy(), s.servers.copy(), s.counts[:, [kernel.COUNT, kernel.LIMIT]].copy()]
-        open_lacking = s.ints[[kernel.N_OPEN, kernel.N_LACKING]].copy()
-        members = [members_of(s, k) for k in range(s.counts.shape[0])]
+    for problem, lists, state, rng in random_states(case, 10):
+        users, random = np.arange(problem.n_users, dtype=np.int32), Random(1)
+        state.settle(users, Stage.SWAPS, 1, 3, random, Cancellation())
+        before, mark = sums_of(state, problem.n_stations), state.mark()
         for _ in range(200):
-            user, slot = int(rng.integers(s.users.shape[0])), int(rng.integers(p.station.shape[1]))
-            if slot != s.users[user, kernel.SLOT] and np.isfinite(p.cost[user, slot]):
-                shift(p, s, user, slot)
-        settle(p, s, kernel.EJECTIONS, 3, 5)
-        undo(p, s, 0)
-        s.floats[:] = floats
-        assert (s.users == before[0]).all()
-        assert np.array_equal(s.servers, before[1])
-        assert (s.counts[:, [kernel.COUNT, kernel.LIMIT]] == before[2]).all()
-        assert (s.ints[[kernel.N_OPEN, kernel.N_LACKING]] == open_lacking).all()
-        assert all((members_of(s, k) == members[k]).all() for k in range(s.counts.shape[0]))
+            user, slot = int(rng.integers(users.size)), int(rng.integers(lists.station.shape[1]))
+            if slot != state.slots[user] and np.isfinite(lists.cost[user, slot]):
+                state.shift(user, slot)
+        state.settle(users, Stage.EJECTIONS, 3, 5, random, Cancellation())
+        assert sums_of(state, problem.n_stations) != before
+        state.undo(mark)
+        assert sums_of(state, problem.n_stations) == before
 
 
-def members_of(s, server):
-    start, count = s.counts[server, [kernel.START, kernel.COUNT]]
-    return s.members[start : start + count].copy()
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_sums_after_many_moves_are_those_of_a_fresh_load(case):
+    for problem, lists, state, rng in random_states(case, 5):
+        users, random = np.arange(problem.n_users, dtype=np.int32), Random(2)
+        for _ in range(5):
+            for _ in range(20):
+                user, slot = int(rng.integers(users.size)), int(rng.integers(lists.station.shape[1]))
+                if slot != state.slots[user] and np.isfinite(lists.cost[user, slot]):
+                    state.shift(user, slot)
+            while state.sweep(users, Cancellation()) + state.exchange(users, 9, True, random, Cancellation()):
+                pass
+            fresh = PlacementState(lists.view)
+            fresh.load(state.slots)
+            assert state.cost == pytest.approx(fresh.cost, rel=1e-9)
+            assert state.is_feasible == fresh.is_feasible
+            assert state.open_servers == fresh.open_servers
+            for k in range(problem.n_stations):
+                assert sorted(state.server(k).members) == sorted(fresh.server(k).members)
+                assert state.server(k).limit == fresh.server(k).limit
+                assert state.server(k).urgency == fresh.server(k).urgency
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -226,7 +252,7 @@ def test_users_that_no_near_server_can_serve_get_others():
     stations = replace(problem.network.stations, capacity=capacity)
     problem = replace(problem, network=replace(problem.network, stations=stations))
     lists = lists_of(problem, 3)
-    assert np.isfinite(lists.instance.cost).any(axis=1).all()
+    assert np.isfinite(lists.cost).any(axis=1).all()
     search = Search(lists, 0)
     search.start()
     assert evaluate(problem, Solution(search.best())).feasible
@@ -289,16 +315,21 @@ def test_lists_are_made_to_hold_an_association(sharing):
     rng = np.random.default_rng(0)
     association = rng.integers(0, 8, 30)
     short = lists_of(problem, 3)
-    assert not Search(short, 0).knows(association)
+
+    def knows(lists):
+        servers = association if lists.order is None else association[lists.order]
+        return bool((lists.station == servers[:, None]).any(axis=1).all())
+
+    assert not knows(short)
     held = including(problem, short, association)
-    assert Search(held, 0).knows(association)
-    whole = lists_of(problem, 8).instance
+    assert knows(held)
+    whole = lists_of(problem, 8)
     users = np.arange(30) if held.order is None else held.order
     for row, user in enumerate(users.tolist()):
-        for slot, server in enumerate(held.instance.station[row].tolist()):
+        for slot, server in enumerate(held.station[row].tolist()):
             at = whole.station[user].tolist().index(server)
-            assert held.instance.cost[row, slot] == whole.cost[user, at]
-            assert whole.more.size == 0 or held.instance.more[row, slot] == whole.more[user, at]
+            assert held.cost[row, slot] == whole.cost[user, at]
+            assert whole.more is None or held.more[row, slot] == whole.more[user, at]
 
 
 @pytest.mark.slow
@@ -311,21 +342,149 @@ def test_large_scarce_problems_are_found_feasible_where_greedy_does():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_search_that_only_drifts_does_not_fill_its_log(seed):
-    """Once full, nothing could move any more, and kicks wrote past its end: a crash at worst."""
+def test_a_search_that_only_drifts_comes_back_to_its_best(seed):
     problem = dtopt.generate("correlated", seed=seed, users=60, stations=20)
-    search = Search(lists_of(problem), seed)
-    state = search.state
-    rows = 1000
-    search.state = state._replace(log_users=state.log_users[:rows].copy(), log_sums=state.log_sums[:rows].copy())
+    params = LocalSearchParams()
+    params.drift = 470
+    search = Search(lists_of(problem), seed, params)
     search.start()
     search.polish()
     search.oscillate()
     most = 0
     for _ in range(1500):
         search.advance(1)
-        most = max(most, int(search.state.ints[kernel.LOGGED]))
-    assert 0 < most < rows - 100
+        most = max(most, search.core.logged)
+    assert 0 < most < 900
     judged = evaluate(problem, Solution(search.best()))
     assert judged.feasible
     assert judged.objective == pytest.approx(search.best_cost + problem.constant_cost, rel=1e-9)
+
+
+def test_a_cancelled_search_keeps_the_best_so_far():
+    problem = dtopt.generate("large", seed=3, users=400, stations=40)
+    lists = lists_of(problem)
+    core = LocalSearch(lists.view, LocalSearchParams(), 1)
+    core.start()
+    over = Cancellation()
+    over.cancel()
+    before = core.best_cost
+    for step in (core.descend, core.polish, core.close_servers, core.advance_widely):
+        step(over)
+    core.advance(1000, over)
+    assert core.best_cost <= before
+    assert core.iterations <= 2
+    judged = evaluate(problem, Solution(core.best()))
+    assert judged.objective == pytest.approx(core.best_cost + problem.constant_cost, rel=1e-9)
+
+
+def test_steps_ask_whether_to_end():
+    core = LocalSearch(lists_of(dtopt.generate("paper", seed=1)).view, LocalSearchParams(), 1)
+    core.start()
+    asked = []
+    core.close_servers(Cancellation(), lambda: asked.append(1) or len(asked) == 3)
+    assert len(asked) == 3
+    assert core.iterations == 3
+    with pytest.raises(ZeroDivisionError):
+        core.polish(Cancellation(), lambda: 1 // 0)
+
+
+def test_another_thread_may_not_use_a_search_meanwhile():
+    core = LocalSearch(lists_of(dtopt.generate("paper", seed=1)).view, LocalSearchParams(), 1)
+    core.start()
+    over, raised = Cancellation(60.0), []
+
+    def meddle():
+        try:
+            core.best()
+        except RuntimeError as error:
+            raised.append(str(error))
+
+    def check():
+        thread = threading.Thread(target=meddle)
+        thread.start()
+        thread.join()
+        return True
+
+    core.descend(over, check)
+    assert raised == ["in use by another thread"]
+    meddle()
+    assert len(raised) == 1
+
+
+def place_by_hand(lists, price, order):
+    """What `place_at_prices` does, in plain Python."""
+    n, m = lists.size.size, lists.cpu.size
+    slots, count, used, limit = np.full(n, -1), np.zeros(m), np.zeros(m), lists.capacity.astype(float)
+    kind = lists.data.name
+    for i in order.tolist():
+        best = np.inf
+        for c, k in enumerate(lists.station[i].tolist()):
+            more = 0.0 if lists.more is None else lists.more[i, c]
+            part = more if kind in {"FITTING", "CLAMPED"} else 0.0
+            most = more if kind == "LIMITED" else np.inf
+            if price[i, c] < best and count[k] < min(limit[k], most) and used[k] + part <= within(1.0):
+                best, slots[i] = price[i, c], c
+        if slots[i] >= 0:
+            k = lists.station[i, slots[i]]
+            count[k] += 1
+            if kind in {"FITTING", "CLAMPED"}:
+                used[k] += lists.more[i, slots[i]]
+            elif kind == "LIMITED":
+                limit[k] = min(limit[k], lists.more[i, slots[i]])
+    return slots
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_users_are_placed_at_prices_as_by_hand(case):
+    for seed in range(20):
+        lists = lists_of(problem_of(case, seed, users=12))
+        rng = np.random.default_rng(seed)
+        price, order = np.where(np.isfinite(lists.cost), rng.random(lists.cost.shape), np.inf), rng.permutation(12)
+        placed = place_at_prices(lists.view, price, order)
+        assert placed.tolist() == place_by_hand(lists, price, order).tolist()
+
+
+def test_the_core_refuses_what_does_not_fit():
+    lists = lists_of(dtopt.generate("paper", seed=1, users=6, stations=3))
+    state, core = PlacementState(lists.view), LocalSearch(lists.view, LocalSearchParams(), 1)
+    slots = np.zeros(6, dtype=np.int32)
+    for wrong in (slots[:5], slots + 3, slots - 1):
+        with pytest.raises(ValueError, match="slots"):
+            state.load(wrong)
+    for wrong in (slots.astype(np.int64), np.zeros(12, dtype=np.int32)[::2], slots.tolist()):
+        with pytest.raises(TypeError):
+            state.load(wrong)
+    state.load(slots)
+    for user, slot in ((6, 1), (-1, 1), (0, 3), (0, -1), (0, 0)):
+        with pytest.raises(ValueError, match=r"user|slot"):
+            state.shift(user, slot)
+    mark = state.mark()
+    state.shift(0, 1)
+    late = state.mark()
+    state.undo(mark)
+    with pytest.raises(ValueError, match="forgotten"):
+        state.undo(late)
+    with pytest.raises(ValueError, match="users"):
+        state.sweep(slots + 6, Cancellation())
+    with pytest.raises(ValueError, match="association"):
+        core.start(np.full(6, 3))
+    with pytest.raises(ValueError, match="closed"):
+        core.start(None, np.zeros(4, dtype=bool))
+    with pytest.raises(ValueError, match="servers"):
+        core.focus(np.array([3]))
+    with pytest.raises(ValueError, match="price"):
+        place_at_prices(lists.view, np.zeros((6, 4)), np.arange(6))
+    with pytest.raises(ValueError, match="order"):
+        place_at_prices(lists.view, np.zeros((6, 3)), np.arange(7))
+    fields = {
+        name: getattr(lists, name)
+        for name in ("station", "cost", "more", "size", "rate", "near", "cpu", "capacity", "penalty", "max_open")
+    } | {"opening": np.ones(3), "sharing": lists.sharing, "data": lists.data, "dense": True}
+    for name, value in (
+        ("cost", np.full((6, 3), np.nan)),
+        ("station", np.full((6, 3), 3, dtype=np.int32)),
+        ("near", np.full((3, 1), 3, dtype=np.int32)),
+        ("size", np.ones(5)),
+    ):
+        with pytest.raises(ValueError, match=r"NaN|must"):
+            PlacementView(**(fields | {name: value}))

@@ -30,8 +30,8 @@ def answer(problem):
     openness, priced = forward(load_weights(), Graph.of(lists))
     matrix = np.full((problem.n_users, problem.n_stations), np.inf)
     users = np.arange(problem.n_users) if lists.order is None else lists.order
-    rows, columns = np.nonzero(lists.instance.station >= 0)
-    matrix[users[rows], lists.instance.station[rows, columns]] = priced[rows, columns]
+    rows, columns = np.nonzero(lists.station >= 0)
+    matrix[users[rows], lists.station[rows, columns]] = priced[rows, columns]
     return openness, matrix
 
 
