@@ -86,7 +86,6 @@ def _compile(problem: Problem) -> None:
     from solvers.exact.wired import compile_branching
     from solvers.lns import neighbourhood
     from solvers.local_search import driver
-    from solvers.local_search.ejection import compile_ejection
 
     pairs = problem.n_users * problem.n_stations
     driver.compile_kernels()
@@ -96,8 +95,6 @@ def _compile(problem: Problem) -> None:
         exact.compile_for(problem)
     else:
         compile_branching()
-        if problem.sharing == "fixed":
-            compile_ejection()
 
 
 def _search(run: Run, problem: Problem) -> None:

@@ -45,21 +45,21 @@ void bind_set_search(nb::module_& module) {
         .def_rw("values", &P::values, "Sets valued in one search, at most.")
         .def_rw("valued_pairs", &P::valued_pairs, "Pairs of users in all these values, at most.")
         .def_rw("least_values", &P::least_values, "Sets that may be valued whatever the number of users.");
-    nb::class_<SetSearch>(module, "SetSearch",
+    nb::class_<OpenSetSearch>(module, "OpenSetSearch",
                           "Which servers to open, by quick descents in sets of servers; one thread at a time.\n\n"
                           "Parameters\n----------\nview : PlacementView\n    Dense.\nparams : SetSearchParams, optional")
         .def(
             "__init__",
-            [](SetSearch* self, const PlacementView& view, const SetSearchParams& params) {
+            [](OpenSetSearch* self, const PlacementView& view, const SetSearchParams& params) {
                 require(view.dense, "the view must be dense");
                 require(params.cycled >= 1, "cycled must be at least 1");
                 require(params.batch >= 1, "batch must be at least 1");
-                new (self) SetSearch(view, params);
+                new (self) OpenSetSearch(view, params);
             },
             "view"_a, "params"_a = SetSearchParams{}, nb::keep_alive<1, 2>())
         .def(
             "bound",
-            [](SetSearch& search, const Vector<std::int64_t>& servers) {
+            [](OpenSetSearch& search, const Vector<std::int64_t>& servers) {
                 return search.bound(distinct_servers(servers, search.view(), "servers"));
             },
             array_arg("servers"),
@@ -67,7 +67,7 @@ void bind_set_search(nb::module_& module) {
             "has too few places.")
         .def(
             "descend",
-            [](SetSearch& search, const Vector<std::int64_t>& servers, const Vector<std::int64_t>& start,
+            [](OpenSetSearch& search, const Vector<std::int64_t>& servers, const Vector<std::int64_t>& start,
                std::int64_t shift_sweeps, std::int64_t swap_sweeps, std::int64_t kicks, double hopeless,
                Cancellation& cancellation) {
                 const Integers set = distinct_servers(servers, search.view(), "servers");
@@ -84,7 +84,7 @@ void bind_set_search(nb::module_& module) {
             "Search among the servers of a set; return the cost and the association, -1 for users without room.")
         .def(
             "improve",
-            [](SetSearch& search, const Vector<std::int64_t>& usable, const Vector<std::int64_t>& start,
+            [](OpenSetSearch& search, const Vector<std::int64_t>& usable, const Vector<std::int64_t>& start,
                Cancellation& cancellation) {
                 const Integers servers = distinct_servers(usable, search.view(), "usable");
                 const Integers from = servers_in(start, search.view().users(), search.view(), -1, "start");

@@ -94,19 +94,18 @@ void EjectionSearch::offer() {
 }
 
 // Write what it costs to join each server; return the most slack of any.
-double EjectionSearch::list_entries() {
+EjectionSearch::Slack EjectionSearch::list_entries() {
     const double opening = state_.n_open >= state_.max_open ? state_.open_weight : 0.0;
-    double most = 0.0;
+    Slack slack;
     for (Size k = 0; k < entries_.size(); ++k) {
         const WeighedServer& s = state_.servers[k];
         const double standing = s.standing();
         // With one user more and no part of the CPU more: the weighed excess of the CPU is counted in `cost`.
         entries_[k] = {s.standing(0.0, s.count + 1) - standing + (s.count == 0 ? opening : 0.0), s.share_weight,
                        FULL - s.used};
-        most = std::max(most, standing + s.share_price * (1.0 - s.used) +
-                                  s.place_price * static_cast<double>(s.capacity - s.count));
+        slack.add(s.slack(s.used, s.count), k);
     }
-    return most;
+    return slack;
 }
 
 // Offer the association at hand with one or two users moved, which leaves nothing lacking.
@@ -134,8 +133,8 @@ bool EjectionSearch::improve_user(Size i) {
     const Size k = server_of(i);
     const WeighedServer& home = s.servers[k];
     const auto [cost_k, part_k] = s.pair(k, i);
-    // No server's penalised cost falls by more than this against the price of its CPU and places.
-    const double most = list_entries();
+    const Slack slack = list_entries();
+    const double slack_k = home.slack(home.used - part_k, home.count - 1);
     double leaving = home.standing_without(part_k) - home.standing() - cost_k;
     if (home.count == 1 && s.n_open > s.max_open) leaving -= s.open_weight;
     const int left_lacks = home.lacks(home.used - part_k, home.count - 1);
@@ -160,7 +159,12 @@ bool EjectionSearch::improve_user(Size i) {
                      elsewhere + left_lacks + server.lacks(server.used + option.part, server.count + 1));
         // Somebody leaves that server in exchange: for the user's own server, or for a third one.
         const Exchange there(server, -option.part);
+        const double most = std::max(slack_k, slack.elsewhere(h));
+        // Such a move changes at least this, less the regret of who leaves.
+        const double least = leaving + option.cost + there.base + server.place_price +
+                             server.share_price * std::max(0.0, -there.room) - most;
         for (const Member& member : s.members[h]) {
+            if (least - member.regret >= limit) continue;
             const double exchange = option.cost - member.cost + there.cost(-member.part);
             const auto j = static_cast<Size>(member.user);
             const auto lacks_h = [&] { return server.lacks(server.used - member.part + option.part, server.count); };
@@ -173,7 +177,6 @@ bool EjectionSearch::improve_user(Size i) {
                              elsewhere + home.lacks(home.used - part_k + back.part, home.count) + lacks_h());
             }
             const double start = leaving + exchange, bound = limit + most - start;
-            if (member.least_priced >= bound) continue;
             for (const Option& third : s.options(j)) {
                 if (third.priced >= bound) break;
                 const auto g = static_cast<Size>(third.server);
@@ -193,18 +196,22 @@ bool EjectionSearch::improve_user(Size i) {
     return true;
 }
 
-EjectionSearch::Sent EjectionSearch::send_on(Size h, std::span<const std::int32_t> moved) {
-    const PenalisedAssociation& s = state_;
-    const WeighedServer& from = s.servers[h];
-    const double most = list_entries(), base = from.standing();
-    Sent sent{INFINITE, -1, -1, -1, -1};
+// Find the best way to send a user on from a server that changes the penalised cost by less than `enough`, and the user to
+// go on with where there is none: the next one sent on makes room again, at about the price of what this one takes.
+EjectionSearch::Sent EjectionSearch::send_on(Size h, std::span<const std::int32_t> moved, double enough) {
+    const WeighedServer& from = state_.servers[h];
+    const double most = list_entries().elsewhere(h);
+    const double base = from.standing(0.0, from.count - 1) - from.standing(), excess = from.used - FULL;
+    Sent sent{enough, -1, -1, -1, -1};
     double going_on = INFINITE;
-    for (const Member& member : s.members[h]) {
+    for (const Member& member : state_.members[h]) {
+        const double left = base + from.share_weight * std::max(0.0, excess - member.part);
+        const double least = left + from.share_price * member.part + from.place_price - member.regret;
+        if (least >= going_on && least >= sent.change + most) continue;
         if (std::find(moved.begin(), moved.end(), member.user) != moved.end()) continue;
-        const double leaving = from.standing_without(member.part) - base - member.cost;
-        for (const Option& option : s.options(static_cast<Size>(member.user))) {
+        const double leaving = left - member.cost;
+        for (const Option& option : state_.options(static_cast<Size>(member.user))) {
             if (static_cast<Size>(option.server) == h) continue;
-            // The next user sent on makes room again, at about the price of what this one takes.
             if (leaving + option.priced < going_on) {
                 going_on = leaving + option.priced;
                 sent.next_user = member.user;
@@ -235,14 +242,13 @@ bool EjectionSearch::improve_chain(Size i) {
     Shorts users{static_cast<std::int32_t>(i)}, homes{state_.association[i]};
     state_.shift(i, h);
     while (true) {
-        const Sent sent = send_on(h, users);
-        if (sent.user < 0) break;
-        if (state_.penalised + sent.change < before - least_) {
+        const Sent sent = send_on(h, users, before - least_ - state_.penalised);
+        if (sent.user >= 0) {
             state_.shift(static_cast<Size>(sent.user), static_cast<Size>(sent.server));
             if (state_.n_lacking == 0 && state_.cost < best_cost_) offer();
             return true;
         }
-        if (users.size() >= depth) break;
+        if (sent.next_user < 0 || users.size() >= depth) break;
         users.push_back(sent.next_user);
         homes.push_back(static_cast<std::int32_t>(h));
         h = static_cast<Size>(sent.next_server);

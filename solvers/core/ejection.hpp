@@ -70,14 +70,27 @@ class EjectionSearch {
         double base, weight, room;
         double cost(double part) const { return base + weight * std::max(0.0, part - room); }
     };
+    // The most slack of any server, and of any other.
+    struct Slack {
+        double most = 0.0, second = 0.0;
+        Size server = 0;
+
+        void add(double slack, Size k) {
+            second = std::max(second, std::min(most, slack));
+            if (slack <= most) return;
+            most = slack;
+            server = k;
+        }
+        double elsewhere(Size k) const { return k == server ? second : most; }
+    };
 
     Size draw(Size bound) { return static_cast<Size>(random_.below(static_cast<std::int64_t>(bound))); }
     Size server_of(Size user) const { return static_cast<Size>(state_.association[user]); }
     // Neighbourhoods.
     bool improve_user(Size user);
     bool improve_chain(Size user);
-    Sent send_on(Size server, std::span<const std::int32_t> moved);
-    double list_entries();
+    Sent send_on(Size server, std::span<const std::int32_t> moved, double enough);
+    Slack list_entries();
     void offer();
     void offer_moved(Size user, const Move& move);
     // Local searches: where they begin, and what comes of where they end.

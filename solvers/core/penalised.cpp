@@ -42,7 +42,7 @@ PenalisedAssociation::PenalisedAssociation(const PlacementView& view, std::span<
 
 Member PenalisedAssociation::member(Size i, Size k) const {
     const Pair& one = pair(k, i);
-    return {one.cost, one.part, options(i)[0].priced, static_cast<std::int32_t>(i)};
+    return {one.cost, one.part, priced(k, i) - options(i)[0].priced, static_cast<std::int32_t>(i)};
 }
 
 void PenalisedAssociation::shift(Size i, Size h) {

@@ -17,9 +17,9 @@ struct Option {
     std::int32_t server;
 };
 
-// A user on a server, and its least priced cost anywhere.
+// A user on a server; `regret` is by how much its priced cost is above the least of all servers.
 struct Member {
-    double cost, part, least_priced;
+    double cost, part, regret;
     std::int32_t user;
 };
 
@@ -38,6 +38,11 @@ struct WeighedServer {
     double standing() const { return standing(used, count); }
     double standing_with(double part) const { return standing(used + part, count + 1); }
     double standing_without(double part) const { return standing(used - part, count - 1); }
+    // By how much joining the server may cost less than the prices of what is taken there.
+    double slack(double taken, std::int64_t users) const {
+        return standing(taken, users) - opening + share_price * (1.0 - taken) +
+               place_price * static_cast<double>(capacity - users);
+    }
     // 1 where the server lacks CPU or places, else 0.
     int lacks(double taken, std::int64_t users) const { return taken > FULL || users > capacity; }
     int lacks() const { return lacks(used, count); }

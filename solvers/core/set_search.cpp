@@ -36,7 +36,7 @@ double above(double value, double part) { return value < INFINITE ? value + part
 
 }  // namespace
 
-SetSearch::SetSearch(const PlacementView& view, const SetSearchParams& params)
+OpenSetSearch::OpenSetSearch(const PlacementView& view, const SetSearchParams& params)
     : view_(view),
       params_(params),
       descent_(view, params.cycled),
@@ -46,7 +46,7 @@ SetSearch::SetSearch(const PlacementView& view, const SetSearchParams& params)
         for (Size k = 0; k < view.servers(); ++k) columns_(k, i) = view.cost(i, k);
 }
 
-void SetSearch::Shortlist::take(double bound, Integers servers) {
+void OpenSetSearch::Shortlist::take(double bound, Integers servers) {
     if (is_full())
         sets[worst] = {bound, std::move(servers)};
     else
@@ -56,7 +56,7 @@ void SetSearch::Shortlist::take(double bound, Integers servers) {
         if (sets[e].bound > sets[worst].bound) worst = e;
 }
 
-SetSearch::Sums SetSearch::changed(Sums sums, std::int64_t server, std::int64_t times) const {
+OpenSetSearch::Sums OpenSetSearch::changed(Sums sums, std::int64_t server, std::int64_t times) const {
     const auto k = static_cast<Size>(server);
     sums.count += times;
     sums.places += times * std::min(view_.capacity[k], static_cast<std::int64_t>(view_.users()));
@@ -65,20 +65,20 @@ SetSearch::Sums SetSearch::changed(Sums sums, std::int64_t server, std::int64_t 
     return sums;
 }
 
-SetSearch::Sums SetSearch::sums_of(std::span<const std::int64_t> servers) const {
+OpenSetSearch::Sums OpenSetSearch::sums_of(std::span<const std::int64_t> servers) const {
     Sums sums;
     for (const std::int64_t k : servers) sums = changed(sums, k, 1);
     return sums;
 }
 
 // Return what a set costs at least beside its users' pairs.
-double SetSearch::rest(const Sums& sums) const {
+double OpenSetSearch::rest(const Sums& sums) const {
     const auto n = static_cast<std::int64_t>(view_.users());
     if (sums.count == 0 || sums.places < n) return INFINITE;
     return sums.opening + compute_cost(view_.sharing, whole_, n, sums.power);
 }
 
-double SetSearch::bound(std::span<const std::int64_t> servers) {
+double OpenSetSearch::bound(std::span<const std::int64_t> servers) {
     const double others = rest(sums_of(servers));
     if (!(others < INFINITE)) return INFINITE;
     Doubles least(view_.users(), INFINITE);
@@ -86,7 +86,7 @@ double SetSearch::bound(std::span<const std::int64_t> servers) {
     return others + least_sum(least.data(), least.data(), least.size());
 }
 
-Valued SetSearch::descend(std::span<const std::int64_t> servers, std::span<const std::int64_t> start,
+Valued OpenSetSearch::descend(std::span<const std::int64_t> servers, std::span<const std::int64_t> start,
                           const DescentEffort& effort, Cancellation& cancellation) {
     Valued result{INFINITE, Integers(start.begin(), start.end())};
     if (!servers.empty()) result.cost = descent_.descend(servers, result.association, effort, cancellation);
@@ -94,7 +94,7 @@ Valued SetSearch::descend(std::span<const std::int64_t> servers, std::span<const
 }
 
 // Shortlist of all sets there are; return how many they are.
-std::int64_t SetSearch::look_at_all(std::span<const std::int64_t> usable, Shortlist& found,
+std::int64_t OpenSetSearch::look_at_all(std::span<const std::int64_t> usable, Shortlist& found,
                                     Cancellation& cancellation) {
     // A set is a number whose bit e is server K − 1 − e. Row d of `least` is over the first d servers of the set looked
     // at last, so that numbers with the same first bits share it.
@@ -128,7 +128,7 @@ std::int64_t SetSearch::look_at_all(std::span<const std::int64_t> usable, Shortl
 }
 
 // Shortlist of sets near one, at most so many; return how many were looked at.
-std::int64_t SetSearch::look_around(std::span<const std::int64_t> usable, const Integers& at, Reach reach,
+std::int64_t OpenSetSearch::look_around(std::span<const std::int64_t> usable, const Integers& at, Reach reach,
                                     std::int64_t most, Shortlist& found, Cancellation& cancellation) {
     const Size n = view_.users(), here = at.size();
     const std::int64_t limit = std::max(view_.max_open, static_cast<std::int64_t>(here) - 1);
@@ -211,7 +211,7 @@ std::int64_t SetSearch::look_around(std::span<const std::int64_t> usable, const 
 }
 
 // Return where closing, opening and exchanging servers lead to while the bound falls; not more open than allowed.
-SetSearch::Candidate SetSearch::go_down(std::span<const std::int64_t> usable, Integers at, std::int64_t most,
+OpenSetSearch::Candidate OpenSetSearch::go_down(std::span<const std::int64_t> usable, Integers at, std::int64_t most,
                                         std::int64_t& looked, Cancellation& cancellation) {
     const auto step = [&](Reach reach, double cutoff) {
         if (looked >= most || cancellation.requested()) return INFINITE;
@@ -230,7 +230,7 @@ SetSearch::Candidate SetSearch::go_down(std::span<const std::int64_t> usable, In
 }
 
 // Return which servers have users.
-Integers SetSearch::servers_of(std::span<const std::int64_t> association) const {
+Integers OpenSetSearch::servers_of(std::span<const std::int64_t> association) const {
     std::vector<char> is_open(view_.servers(), 0);
     for (const std::int64_t k : association)
         if (k >= 0) is_open[static_cast<Size>(k)] = 1;
@@ -240,7 +240,7 @@ Integers SetSearch::servers_of(std::span<const std::int64_t> association) const 
     return servers;
 }
 
-Valued SetSearch::improve(std::span<const std::int64_t> usable, std::span<const std::int64_t> start,
+Valued OpenSetSearch::improve(std::span<const std::int64_t> usable, std::span<const std::int64_t> start,
                           Cancellation& cancellation) {
     const SetSearchParams& p = params_;
     const std::int64_t n = std::max<std::int64_t>(1, static_cast<std::int64_t>(view_.users()));

@@ -32,10 +32,10 @@ struct Valued {
     Integers association;
 };
 
-class SetSearch {
+class OpenSetSearch {
   public:
     // The view must be dense and outlive this.
-    SetSearch(const PlacementView& view, const SetSearchParams& params);
+    OpenSetSearch(const PlacementView& view, const SetSearchParams& params);
 
     // Return a lower bound on the cost of a set of servers; infinite where it is empty or has too few places.
     //

@@ -15,7 +15,6 @@ from solvers.exact.knapsack import compile_knapsacks
 from solvers.exact.migration import search_migration
 from solvers.exact.placement import PlacementSearch
 from solvers.local_search.arrays import compile_kernels
-from solvers.local_search.ejection import compile_ejection
 from solvers.local_search.utility import compile_kernels as compile_utility_kernels
 
 if TYPE_CHECKING:
@@ -125,7 +124,6 @@ def compile_for(problem: Problem) -> None:
         compile_utility_kernels()
         return
     compile_kernels()
-    compile_ejection()
     if problem.sharing == "fixed":
         compile_knapsacks()
 

@@ -14,7 +14,6 @@ from solvers.local_search import kernel
 from solvers.local_search.arrays import compile_kernels as compile_arrays
 from solvers.local_search.candidates import Lists
 from solvers.local_search.driver import compile_kernels as compile_search
-from solvers.local_search.ejection import compile_ejection
 from solvers.local_search.kernel import FITTING, FIXED, LIMITED, OPTIMAL, Instance, State
 from solvers.local_search.moves import load_state
 
@@ -263,7 +262,6 @@ def compile_kernels() -> None:
     """Compile the search, or load it from Numba's cache, before a clock starts."""
     compile_search()
     compile_arrays()
-    compile_ejection()
     two = np.ones((2, 2))
     for mode, kind in ((FIXED, FITTING), (OPTIMAL, kernel.PLAIN)):
         instance = Instance(

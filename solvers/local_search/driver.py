@@ -13,7 +13,6 @@ from solvers.local_search.descent import exchange, sweep
 from solvers.local_search.kernel import Instance, State
 from solvers.local_search.moves import is_feasible, load_state
 from solvers.local_search.search import ANY, CLOSE, construct, iterate
-from solvers.local_search.server_sets import compile_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -299,4 +298,3 @@ def compile_kernels() -> None:
     search.close_servers()
     search.polish()
     search.advance(1)
-    compile_sets(instance)

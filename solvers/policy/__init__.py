@@ -129,7 +129,7 @@ def _begin(
     from solvers.policy.weights import SHIPPED, load_weights
 
     network = load_weights(SHIPPED if weights is None else Path(weights))
-    _compile(name == "policy+ls", problem.sharing == "fixed")
+    _compile(name == "policy+ls")
     run = Run(
         problem, name, seed=seed, stop=stop, time_limit=time_limit, on_incumbent=on_incumbent, libraries=("numba",)
     )
@@ -137,7 +137,7 @@ def _begin(
 
 
 @cache
-def _compile(polish: bool, fixed: bool) -> None:
+def _compile(polish: bool) -> None:
     """Compile what a run takes, or load it from Numba's cache, before its clock starts."""
     from solvers.policy.decode import compile_kernels
 
@@ -146,10 +146,6 @@ def _compile(polish: bool, fixed: bool) -> None:
         from solvers.local_search import driver
 
         driver.compile_kernels()
-        if fixed:
-            from solvers.local_search.ejection import compile_ejection
-
-            compile_ejection()
 
 
 def _decide(run: Run, problem: Placement, network: Weights, sets: int | None, samples: int) -> None:

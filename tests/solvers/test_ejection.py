@@ -10,16 +10,11 @@ import numpy as np
 import pytest
 
 from solvers.local_search.arrays import SearchArrays
-from solvers.local_search.ejection import compile_ejection, improve_fixed
+from solvers.local_search.ejection import improve_fixed
 from solvers.local_search.kernel import EQUAL, FIXED
 
 if TYPE_CHECKING:
     from dtopt.arrays import IntArray
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _compiled() -> None:
-    compile_ejection()
 
 
 def generalized_assignment(
