@@ -35,6 +35,7 @@ void SetDescent::choose(std::span<const std::int64_t> servers, std::span<const s
     opening_.resize(width_);
     capacity_.resize(width_);
     joining_.resize(width_);
+    least_back_ = Matrix<double>(width_, width_);
     for (Doubles* room : {&price_, &toward_, &back_}) room->resize(width_);
     std::fill(place_.begin(), place_.end(), none);
     for (Size e = 0; e < width_; ++e) {
@@ -131,7 +132,8 @@ double SetDescent::shift_all(std::int64_t sweeps) {
 std::int64_t SetDescent::swap_all(double least) {
     const Size n = size_.size(), width = width_;
     std::int64_t swaps = 0;
-    least_back_ = Matrix<double>(width, width);
+    // Where few are awake the bounds would hardly be used again.
+    const bool bounds = std::count(awake_.begin(), awake_.end(), 1) > static_cast<std::ptrdiff_t>(2 * width);
     known_.assign(width, -1);
     changed_.assign(width, 0);
     for (Size h = 0; h < width; ++h) price_[h] = load_price(h);
@@ -151,12 +153,12 @@ std::int64_t SetDescent::swap_all(double least) {
         if (!may_gain) continue;
         const Size first = k;
         const std::int64_t before = swaps;
-        back_.assign(width, INFINITE);
+        if (bounds) back_.assign(width, INFINITE);
         for (Size j = 0; j < n; ++j) {
             const auto h = static_cast<Size>(now_.slot[j]);
             if (h == k || h == width) continue;
             const double change_back = cost_(j, k) - cost_(j, h) + size_[j] * (price_[k] - price_[h]);
-            back_[h] = std::min(back_[h], change_back);
+            if (bounds) back_[h] = std::min(back_[h], change_back);
             double change = toward_[h] + change_back;
             if (!(change < -least)) continue;
             const double step = size_[j] - size_[i];
@@ -181,7 +183,7 @@ std::int64_t SetDescent::swap_all(double least) {
             k = h;
             set_toward(i, k);
         }
-        if (swaps == before) {
+        if (bounds && swaps == before) {
             known_[first] = swaps;
             std::copy(back_.begin(), back_.end(), least_back_.row(first).begin());
         }

@@ -96,4 +96,3 @@ def try_others(
             offer()
         else:
             search.start(here)
-

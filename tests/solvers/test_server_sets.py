@@ -19,7 +19,7 @@ from solvers.local_search.driver import Search
 from solvers.local_search.server_sets import open_better, try_others
 
 
-def view_of(cost, *, size=None, cpu=None, capacity=None, opening=0.0, sharing=Sharing.OPTIMAL, more=None, max_open=None):
+def view_of(cost, *, size=None, cpu=None, capacity=None, opening=0.0, sharing=Sharing.OPTIMAL, more=None):
     """A dense view of a few users and servers."""
     n, m = cost.shape
     return PlacementView(
@@ -33,7 +33,7 @@ def view_of(cost, *, size=None, cpu=None, capacity=None, opening=0.0, sharing=Sh
         opening=np.full(m, opening),
         capacity=np.full(m, n) if capacity is None else np.array(capacity),
         penalty=0.0,
-        max_open=m if max_open is None else max_open,
+        max_open=m,
         sharing=sharing,
         data=PairData.NONE if more is None else PairData.FITTING,
         dense=True,
@@ -55,17 +55,15 @@ def sets_of(problem):
     return OpenSetSearch(lists_of(problem).view)
 
 
-def cost_of(view_data, size, cpu, opening, sharing, association):
+def cost_of(pairs, size, cpu, opening, sharing, association):
     """The plain cost of an association; infinite where CPU parts do not fit."""
-    cost, more = view_data
-    users = np.arange(association.size)
-    total = cost[users, association].sum()
+    cost, more = pairs
+    total = cost[np.arange(association.size), association].sum()
     for k in np.unique(association):
         there = association == k
         load = size[there].sum()
-        total += opening + {Sharing.OPTIMAL: load**2, Sharing.EQUAL: there.sum() * load, Sharing.FIXED: 0.0}[sharing] / (
-            cpu[k]
-        )
+        work = {Sharing.OPTIMAL: load**2, Sharing.EQUAL: there.sum() * load, Sharing.FIXED: 0.0}[sharing]
+        total += opening + work / cpu[k]
         if more is not None and more[there, k].sum() > 1.0 + 1e-9:
             return np.inf
     return total
@@ -94,9 +92,7 @@ def test_costs_are_those_of_plain_sums_and_near_the_optimum(sharing, fill):
         more = None if fill is None else rng.uniform(0.5, 1.5, (n, m)) * fill * m / n
         view = view_of(cost, size=size, cpu=cpu, sharing=sharing, more=more, opening=0.3)
         value, association = descend(OpenSetSearch(view), np.arange(m), np.full(n, -1), 6, 12, 50)
-        best = min(
-            cost_of((cost, more), size, cpu, 0.3, sharing, np.array(a)) for a in product(range(m), repeat=n)
-        )
+        best = min(cost_of((cost, more), size, cpu, 0.3, sharing, np.array(a)) for a in product(range(m), repeat=n))
         if association.min() < 0:
             continue
         assert value == pytest.approx(cost_of((cost, more), size, cpu, 0.3, sharing, association), rel=1e-12)
