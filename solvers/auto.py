@@ -84,15 +84,12 @@ def _compile(problem: Problem) -> None:
         exact.compile_for(problem)
         return
     from solvers.lns import neighbourhood
-    from solvers.local_search.ejection import compile_ejection
 
     pairs = problem.n_users * problem.n_stations
     if pairs <= EXACT_PAIRS["placement"]:
         neighbourhood.compile_kernels()
     if pairs <= CLOSED_PAIRS:
         exact.compile_for(problem)
-    elif problem.sharing == "fixed":
-        compile_ejection()
 
 
 def _search(run: Run, problem: Problem) -> None:

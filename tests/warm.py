@@ -14,7 +14,6 @@ from concurrent.futures import ProcessPoolExecutor
 #: Functions that compile, those that take longest first.
 KERNELS = (
     "solvers.clairvoyant:compile_kernels",
-    "solvers.local_search.ejection:compile_ejection",
     "solvers.exact.knapsack:compile_knapsacks",
     "solvers.lns.neighbourhood:compile_kernels",
     "solvers.local_search.utility:compile_kernels",

@@ -6,6 +6,7 @@ namespace dtopt {
 void bind_placement(nb::module_& module);
 void bind_placement_state(nb::module_& module);
 void bind_local_search(nb::module_& module);
+void bind_sets(nb::module_& module);
 
 }  // namespace dtopt
 
@@ -18,4 +19,5 @@ NB_MODULE(_core, module) {
     bind_placement(module);
     bind_placement_state(module);
     bind_local_search(module);
+    bind_sets(module);
 }

@@ -14,7 +14,6 @@ from solvers.exact.enumeration import best_partition, can_enumerate
 from solvers.exact.knapsack import compile_knapsacks
 from solvers.exact.migration import search_migration
 from solvers.exact.placement import PlacementSearch
-from solvers.local_search.ejection import compile_ejection
 from solvers.local_search.utility import compile_kernels as compile_utility_kernels
 
 if TYPE_CHECKING:
@@ -123,7 +122,6 @@ def compile_for(problem: Problem) -> None:
     if isinstance(problem, Migration):
         compile_utility_kernels()
         return
-    compile_ejection()
     if problem.sharing == "fixed":
         compile_knapsacks()
 

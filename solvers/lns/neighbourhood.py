@@ -13,7 +13,6 @@ from solvers.lns.tables import Servers, climb, fill, pair_bounds
 from solvers.lns.tree import branch
 from solvers.local_search import kernel
 from solvers.local_search.candidates import Lists
-from solvers.local_search.ejection import compile_ejection
 from solvers.local_search.kernel import FIXED, LIMITED, OPTIMAL, Instance, State
 from solvers.local_search.moves import load_state
 
@@ -260,7 +259,6 @@ def _order(allowed: BoolArray, grains: IntArray) -> IntArray:
 @cache
 def compile_kernels() -> None:
     """Compile the search, or load it from Numba's cache, before a clock starts."""
-    compile_ejection()
     two = np.ones((2, 2))
     for sharing, data in ((Sharing.FIXED, PairData.FITTING), (Sharing.OPTIMAL, PairData.NONE)):
         fixed = sharing == Sharing.FIXED

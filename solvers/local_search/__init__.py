@@ -100,10 +100,6 @@ def solve(
         from solvers.local_search.utility import compile_kernels
 
         compile_kernels()
-    if isinstance(problem, Placement) and problem.sharing == "fixed":
-        from solvers.local_search.ejection import compile_ejection
-
-        compile_ejection()
     run = Run(
         problem,
         "local-search",
@@ -163,6 +159,7 @@ def _restart(problem: Placement, seed: int, seconds: float) -> tuple[IntArray | 
 
 def search_placement(run: Run, problem: Placement) -> None:
     """Search until the patience is over, or until the run stops: then small problems are begun anew now and then."""
+    from solvers._core import OpenSetSearch
     from solvers.local_search.arrays import SearchArrays
     from solvers.local_search.candidates import including, lists_of
     from solvers.local_search.chains import search_by_chains
@@ -177,7 +174,9 @@ def search_placement(run: Run, problem: Placement) -> None:
     run.details |= {"candidates": lists.station.shape[1], "pairs": lists.cost.size}
     limited = type(run.stop) is not Never
     again = ROUND_PATIENCE + ROUND_PATIENCE_PER_SERVER * problem.n_stations
-    sets = problem.sharing != "fixed" and chooses_servers(problem)
+    sets = None
+    if problem.sharing != "fixed" and chooses_servers(problem) and lists.cost.size <= QUICK_PAIRS:
+        sets = OpenSetSearch(lists.view)
     usable = np.flatnonzero(problem.server_allowed)
     number = 0
     by_bound: SetSearch | None = None
@@ -206,16 +205,16 @@ def search_placement(run: Run, problem: Placement) -> None:
                 first.close_servers(run.should_stop)
                 offer(run, first)
             elif sets:
-                open_better(first, usable, partial(offer, run, first), run.should_stop)
+                open_better(first, sets, usable, partial(offer, run, first), run.should_stop)
             run.check()
             start = _priced_start(problem, lists)
         search.start(start)
         descend(run, search)
-        if sets and number == 0 and search.is_small and lists.cost.size <= QUICK_PAIRS:
+        if sets and number == 0 and search.is_small:
             better, rng = partial(offer, run, search), np.random.default_rng(run.seed)
-            open_better(search, usable, better, run.should_stop)
+            open_better(search, sets, usable, better, run.should_stop)
             run.check()
-            try_others(search, usable, rng, better, run.should_stop)
+            try_others(search, sets, usable, rng, better, run.should_stop)
             run.check()
         wanted = number % 2 == 1 or not np.isfinite(search.best_cost) or problem.sharing == "fixed"
         if search.can_oscillate and wanted:

@@ -9,7 +9,7 @@ import numpy as np
 from solvers.local_search.ejection import improve_fixed
 
 if TYPE_CHECKING:
-    from dtopt.arrays import IntArray
+    from dtopt.arrays import BoolArray, IntArray
     from dtopt.run import Run
     from solvers.local_search.arrays import SearchArrays
 
@@ -17,7 +17,14 @@ __all__ = ["search_by_chains"]
 
 
 def search_by_chains(
-    run: Run, arrays: SearchArrays, start: IntArray | None, effort: int, *, seed: int, seconds: float = np.inf
+    run: Run,
+    arrays: SearchArrays,
+    start: IntArray | None,
+    effort: int,
+    *,
+    seed: int,
+    seconds: float = np.inf,
+    servers: BoolArray | None = None,
 ) -> tuple[IntArray | None, float]:
     """Offer a run what ejection chains find, and return the best of it and its cost; see `improve_fixed`.
 
@@ -32,6 +39,8 @@ def search_by_chains(
     seed : int
     seconds : float
         Of what the run has left.
+    servers : ndarray of bool, shape (M,), optional
+        The servers that may be used.
     """
     found, cost = improve_fixed(
         arrays,
@@ -41,6 +50,7 @@ def search_by_chains(
         should_stop=run.should_stop,
         on_better=lambda association, _: _offer(run, association),
         iterations=effort * arrays.cost.shape[0],
+        servers=servers,
     )
     run.iterations += effort
     if found is not None:

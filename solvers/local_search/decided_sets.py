@@ -9,7 +9,7 @@ good ones sooner.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -249,8 +249,9 @@ class SetSearch:
     def _search(self, one: _Set, seconds: float = np.inf) -> None:
         effort = CHAINS * 2**one.turns
         one.turns += 1
-        arrays = replace(self.arrays, cost=np.where(one.servers, self.arrays.cost, np.inf))
         seed = self.run.seed + self.run.iterations
-        found, value = search_by_chains(self.run, arrays, one.found, effort, seed=seed, seconds=seconds)
+        found, value = search_by_chains(
+            self.run, self.arrays, one.found, effort, seed=seed, seconds=seconds, servers=one.servers
+        )
         if found is not None and value < one.cost:
             one.found, one.cost = found, value

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtopt._core import Cancellation
-from dtopt.stop import seconds_left
+from dtopt.halting import cancellation
 from solvers._core import LocalSearch, LocalSearchParams
 
 if TYPE_CHECKING:
@@ -99,24 +98,20 @@ class Search:
 
     def descend(self, check: Callable[[], bool] | None = None) -> None:
         """Shift all users to their best servers until that no longer helps; `check` is asked whether to end."""
-        self.core.descend(_cancellation(), check)
+        self.core.descend(cancellation(), check)
 
     def polish(self, check: Callable[[], bool] | None = None) -> None:
         """Shift and swap all users until that hardly helps any more; `check` is asked whether to end."""
-        self.core.polish(_cancellation(), check)
+        self.core.polish(cancellation(), check)
 
     def close_servers(self, check: Callable[[], bool] | None = None) -> None:
         """Close servers, those first whose closing gains most, until none does; `check` is asked whether to end."""
-        self.core.close_servers(_cancellation(), check)
+        self.core.close_servers(cancellation(), check)
 
     def advance(self, iterations: int | None = None) -> None:
         """Do iterations; by default a slice of them, which takes far less than a tenth of a second."""
-        self.core.advance(self.core.slice_iterations if iterations is None else iterations, _cancellation())
+        self.core.advance(self.core.slice_iterations if iterations is None else iterations, cancellation())
 
     def advance_widely(self) -> None:
         """Do an iteration that looks far around, for large problems."""
-        self.core.advance_widely(_cancellation())
-
-
-def _cancellation() -> Cancellation:
-    return Cancellation(seconds_left())
+        self.core.advance_widely(cancellation())

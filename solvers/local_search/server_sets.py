@@ -11,35 +11,38 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from solvers.local_search.set_bounds import best_set
+from dtopt.halting import cancellation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dtopt.arrays import IntArray
+    from solvers._core import OpenSetSearch
     from solvers.local_search.driver import Search
-    from solvers.local_search.kernel import Instance
 
-__all__ = ["compile_sets", "open_better", "try_others"]
+__all__ = ["open_better", "try_others"]
 
-#: Sets whose bounds are looked at in one search for a better one, and that are valued, at most; and the users that all
-#: looks together, and the pairs of users that all values together, may cost.
-LOOKS, VALUES, LOOKED, PAIRED = 20_000, 200, 4_000_000, 4_000_000
-#: Such searches in a row.
+#: Searches for a better set in a row.
 SEARCHES = 4
 #: Sets drawn at random to begin from, and how far above the best cost (a part of it) what becomes of one is polished.
 RANDOM_SETS, NEAR_BEST = 8, 0.02
 
 
 def open_better(
-    search: Search, usable: IntArray, offer: Callable[[], None], check: Callable[[], bool] = lambda: False
+    search: Search,
+    sets: OpenSetSearch,
+    usable: IntArray,
+    offer: Callable[[], None],
+    check: Callable[[], bool] = lambda: False,
 ) -> None:
     """Let a search go on from better sets of servers, each polished, while that lowers its cost.
 
     Parameters
     ----------
     search : Search
-        Under way, over a dense instance.
+        Under way.
+    sets : OpenSetSearch
+        Over the same dense view.
     usable : ndarray of int
         The servers that may be open.
     offer : callable
@@ -49,7 +52,7 @@ def open_better(
     """
     for _ in range(SEARCHES):
         before, here = search.best_cost, search.best()
-        _, found = _best_set(search, usable, here)
+        _, found = sets.improve(usable, here, cancellation())
         if check() or found.min() < 0 or (found == here).all():
             return
         search.start(found)
@@ -62,6 +65,7 @@ def open_better(
 
 def try_others(
     search: Search,
+    sets: OpenSetSearch,
     usable: IntArray,
     rng: np.random.Generator,
     offer: Callable[[], None],
@@ -71,7 +75,7 @@ def try_others(
 
     Parameters
     ----------
-    search, usable, offer, check
+    search, sets, usable, offer, check
         See `open_better`.
     rng : Generator
     """
@@ -81,7 +85,7 @@ def try_others(
             return
         size = min(usable.size, max(1, n_open + int(rng.integers(-1, 2))))
         among = rng.permutation(usable)[:size]
-        value, found = _best_set(search, usable, among[rng.integers(size, size=n_users)])
+        value, found = sets.improve(usable, among[rng.integers(size, size=n_users)], cancellation())
         if found.min() < 0 or value > search.best_cost + NEAR_BEST * abs(search.best_cost):
             continue
         before, here = search.best_cost, search.best()
@@ -91,17 +95,3 @@ def try_others(
             offer()
         else:
             search.start(here)
-
-
-def _best_set(search: Search, usable: IntArray, start: IntArray) -> tuple[float, IntArray]:
-    n, lists = start.size, search.lists
-    cpu, capacity = lists.cpu, np.minimum(lists.capacity, n).astype(np.int64)
-    looks, values = min(LOOKS, LOOKED // n), min(VALUES, max(16, PAIRED // n**2))
-    return best_set(lists.instance, cpu, capacity, usable, start, looks, values)
-
-
-def compile_sets(instance: Instance) -> None:
-    """Run the compiled code once."""
-    n, m = instance.cost.shape
-    many = np.full(m, n, dtype=np.int64)
-    best_set(instance, np.ones(m), many, np.arange(m), np.zeros(n, dtype=np.int64), 1, 1)

@@ -129,7 +129,7 @@ def _begin(
     from solvers.policy.weights import SHIPPED, load_weights
 
     network = load_weights(SHIPPED if weights is None else Path(weights))
-    _compile(name == "policy+ls", problem.sharing == "fixed")
+    _compile(name == "policy+ls")
     run = Run(
         problem, name, seed=seed, stop=stop, time_limit=time_limit, on_incumbent=on_incumbent, libraries=("numba",)
     )
@@ -137,15 +137,11 @@ def _begin(
 
 
 @cache
-def _compile(polish: bool, fixed: bool) -> None:
+def _compile(polish: bool) -> None:
     """Compile what a run takes, or load it from Numba's cache, before its clock starts."""
     from solvers.policy.decode import compile_kernels
 
     compile_kernels()
-    if polish and fixed:
-        from solvers.local_search.ejection import compile_ejection
-
-        compile_ejection()
 
 
 def _decide(run: Run, problem: Placement, network: Weights, sets: int | None, samples: int) -> None:
