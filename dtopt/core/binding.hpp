@@ -35,11 +35,7 @@ template <class T>
 using TableOut = nb::ndarray<nb::numpy, T, nb::ndim<2>>;
 
 // Name an argument that is an array (or None, where it is optional).
-inline nb::arg array_arg(const char* name) {
-    nb::arg argument(name);
-    argument.noconvert();
-    return argument;
-}
+inline auto array_arg(const char* name) { return nb::arg(name).noconvert(); }
 
 inline void require(bool holds, const std::string& message) {
     if (!holds) throw std::invalid_argument(message);
