@@ -12,9 +12,12 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <atomic>
+#include <concepts>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "dtopt/core/arrays.hpp"
 
@@ -94,5 +97,42 @@ TableOut<T> as_numpy(Matrix<T> matrix) {
     owner.release();
     return TableOut<T>(data, {rows, columns}, capsule);
 }
+
+// An object that computes without Python's lock, and refuses other threads meanwhile.
+template <class T>
+class Exclusive {
+  public:
+    template <class... Arguments>
+        requires std::constructible_from<T, Arguments...>
+    explicit Exclusive(Arguments&&... arguments) : object_(std::forward<Arguments>(arguments)...) {}
+
+    // Call compute(object) without Python's lock.
+    template <class Compute>
+    auto run(Compute compute) {
+        require_idle();
+        const Busy busy(busy_);
+        nb::gil_scoped_release released;
+        return compute(object_);
+    }
+    // The object, for as long as Python's lock is held.
+    T& get() {
+        require_idle();
+        return object_;
+    }
+
+  private:
+    struct Busy {
+        explicit Busy(std::atomic<bool>& flag) : flag_(flag) { flag_ = true; }
+        ~Busy() { flag_ = false; }
+        std::atomic<bool>& flag_;
+    };
+
+    T object_;
+    std::atomic<bool> busy_{false};
+
+    void require_idle() const {
+        if (busy_) throw std::runtime_error("in use by another thread");
+    }
+};
 
 }  // namespace dtopt

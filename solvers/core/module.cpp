@@ -4,7 +4,9 @@
 namespace dtopt {
 
 void bind_knapsack(nb::module_& module);
+void bind_local_search(nb::module_& module);
 void bind_placement(nb::module_& module);
+void bind_placement_state(nb::module_& module);
 
 }  // namespace dtopt
 
@@ -15,5 +17,7 @@ NB_MODULE(_core, module) {
     // The types that both modules use are bound in the other.
     nb::module_::import_("dtopt._core");
     bind_placement(module);
+    bind_placement_state(module);
+    bind_local_search(module);
     bind_knapsack(module);
 }
