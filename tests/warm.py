@@ -17,7 +17,6 @@ KERNELS = (
     "solvers.clairvoyant:compile_kernels",
     "solvers.local_search.ejection:compile_ejection",
     "dtopt.wired_dual:compile_kernels",
-    "solvers.lns.neighbourhood:compile_kernels",
     "solvers.local_search.arrays:compile_kernels",
     "solvers.local_search.utility:compile_kernels",
     "solvers.local_search.shifts:compile_shifts",

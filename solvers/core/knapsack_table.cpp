@@ -82,7 +82,7 @@ void KnapsackTable::fill(const Server& server, std::span<const double> gain, Rea
     Size before = 0;
     for (Size d = 0; d <= n; ++d) {
         end_[d] = std::min(room, before) + 1;
-        if (d < n && (reach == Reach::ALL ? gain[d] < NEVER : matters(d))) before += static_cast<Size>(server.grains[d]);
+        if (d < n && (reach == Reach::ALL || matters(d))) before += static_cast<Size>(server.grains[d]);
     }
     // ... and from below, where only the room matters, by what is left for all users that gain.
     if (reach == Reach::GAINING && server.shape == LastCost::FLAT) {

@@ -5,6 +5,7 @@ namespace dtopt {
 
 void bind_knapsack(nb::module_& module);
 void bind_local_search(nb::module_& module);
+void bind_neighbourhood(nb::module_& module);
 void bind_placement(nb::module_& module);
 void bind_placement_state(nb::module_& module);
 
@@ -20,4 +21,5 @@ NB_MODULE(_core, module) {
     bind_placement_state(module);
     bind_local_search(module);
     bind_knapsack(module);
+    bind_neighbourhood(module);
 }
