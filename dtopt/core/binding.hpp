@@ -43,10 +43,15 @@ inline auto array_arg(const char* name) { return nb::arg(name).noconvert(); }
 inline void require(bool holds, const std::string& message) {
     if (!holds) throw std::invalid_argument(message);
 }
+// Makes no string where it holds, so that loops may ask.
+inline void require(bool holds, const char* message) {
+    if (!holds) throw std::invalid_argument(message);
+}
 
 // Require that no number is NaN.
 inline void require_numbers(const double* values, Size size, const char* name) {
-    for (Size j = 0; j < size; ++j) require(values[j] == values[j], std::string(name) + " has a NaN");
+    for (Size j = 0; j < size; ++j)
+        if (values[j] != values[j]) throw std::invalid_argument(std::string(name) + " has a NaN");
 }
 
 // Copy a vector of a given length; numbers must not be NaN.
@@ -72,8 +77,9 @@ Matrix<T> copied(const Table<T>& array, Size rows, Size columns, const char* nam
 template <class Container>
 void require_indices(const Container& indices, std::int64_t least, std::int64_t bound, const char* name) {
     for (const auto index : indices)
-        require(index >= least && index < bound, std::string(name) + " must be from " + std::to_string(least) + " to " +
-                                                     std::to_string(bound - 1) + ", not " + std::to_string(index));
+        if (index < least || index >= bound)
+            throw std::invalid_argument(std::string(name) + " must be from " + std::to_string(least) + " to " +
+                                        std::to_string(bound - 1) + ", not " + std::to_string(index));
 }
 
 // Hand a vector over to NumPy.
