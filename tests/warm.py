@@ -23,7 +23,6 @@ KERNELS = (
     "solvers.policies.slot_search:compile_search",
     "solvers.policies.values:compile_values",
     "solvers.environments.decoding:compile_kernels",
-    "solvers.policy.decode:compile_kernels",
 )
 
 

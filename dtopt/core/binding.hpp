@@ -49,7 +49,8 @@ inline void require(bool holds, const char* message) {
 }
 
 // Require that no number is NaN.
-inline void require_numbers(const double* values, Size size, const char* name) {
+template <class T>
+void require_numbers(const T* values, Size size, const char* name) {
     for (Size j = 0; j < size; ++j)
         if (values[j] != values[j]) throw std::invalid_argument(std::string(name) + " has a NaN");
 }

@@ -3,6 +3,7 @@
 
 namespace dtopt {
 
+void bind_decoder(nb::module_& module);
 void bind_knapsack(nb::module_& module);
 void bind_local_search(nb::module_& module);
 void bind_neighbourhood(nb::module_& module);
@@ -22,4 +23,5 @@ NB_MODULE(_core, module) {
     bind_local_search(module);
     bind_knapsack(module);
     bind_neighbourhood(module);
+    bind_decoder(module);
 }

@@ -139,9 +139,15 @@ def _begin(
 @cache
 def _compile(polish: bool, fixed: bool) -> None:
     """Compile what a run takes, or load it from Numba's cache, before its clock starts."""
-    from solvers.policy.decode import compile_kernels
+    from dtopt.generators import generate
+    from solvers.local_search.candidates import lists_of
+    from solvers.policy.forward import forward
+    from solvers.policy.graph import Graph
+    from solvers.policy.weights import load_weights
 
-    compile_kernels()
+    problem = generate("paper", users=2, stations=2)
+    assert isinstance(problem, Placement)  # noqa: S101 - the kind asked for
+    forward(load_weights(), Graph.of(lists_of(problem, compared=False)))
     if polish:
         from solvers.local_search import driver
 
