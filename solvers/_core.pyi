@@ -482,3 +482,257 @@ class LocalSearch:
 
     @property
     def params(self) -> LocalSearchParams: ...
+
+class KnapsackParams:
+    """How the prices of `KnapsackDual` are raised."""
+
+    def __init__(self) -> None: ...
+
+    @property
+    def slice(self) -> int:
+        """Steps after which progress is measured."""
+
+    @slice.setter
+    def slice(self, arg: int, /) -> None: ...
+
+    @property
+    def halvings(self) -> int:
+        """Halvings of the step before the ascent ends."""
+
+    @halvings.setter
+    def halvings(self, arg: int, /) -> None: ...
+
+    @property
+    def memory(self) -> float:
+        """Weight of the direction before."""
+
+    @memory.setter
+    def memory(self, arg: float, /) -> None: ...
+
+    @property
+    def least_gain(self) -> float:
+        """Part of the value that counts as progress."""
+
+    @least_gain.setter
+    def least_gain(self, arg: float, /) -> None: ...
+
+class KnapsackDual:
+    """
+    The Lagrangian dual of P1 under fixed sharing with whole knapsacks.
+
+    The value at prices π on users is constant + Σ π + Σ_k min(0, empty_k + min {Σ_i (c_ki − π_i) x_i :
+    Σ_i w_ki x_i ≤ room_k}), without the outer min where a server is forced open.
+
+    Parameters
+    ----------
+    cost : ndarray, shape (M, N)
+        Infinite where the pair is not allowed.
+    weight : ndarray of int, shape (M, N)
+    room : ndarray of int, shape (M,)
+    empty : ndarray, shape (M,)
+        What each server costs without users.
+    forced : ndarray of bool, shape (M,)
+    constant : float
+    prices : ndarray, shape (N,)
+        To start from.
+    """
+
+    def __init__(self, cost: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)], room: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], empty: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], forced: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)], constant: float, prices: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None: ...
+
+    @property
+    def value(self) -> float:
+        """The best value so far: a lower bound."""
+
+    @property
+    def prices(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
+        """The prices of the best value."""
+
+    @prices.setter
+    def prices(self, arg: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], /) -> None: ...
+
+    def ascend(self, target: float, params: KnapsackParams, cancellation: dtopt._core.Cancellation) -> float:
+        """Raise the value towards a target; return the best one."""
+
+    def pair_bounds(self, cancellation: dtopt._core.Cancellation) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None))]:
+        """
+        Return lower bounds on the cost with each user on each server, shape (M, N); -inf where cancelled.
+        """
+
+    def keep(self, kept: Annotated[NDArray[numpy.bool_], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> None:
+        """Leave out the pairs that are not kept, shape (N, M)."""
+
+class NeighbourhoodParams:
+    """The tunables of `NeighbourhoodSearch`."""
+
+    def __init__(self) -> None: ...
+
+    @property
+    def grains(self) -> int:
+        """That a server's load is cut into under optimal sharing."""
+
+    @grains.setter
+    def grains(self, arg: int, /) -> None: ...
+
+    @property
+    def growth(self) -> float:
+        """
+        Load or count of a server is at most this times the larger of its own and its share of all.
+        """
+
+    @growth.setter
+    def growth(self, arg: float, /) -> None: ...
+
+    @property
+    def most_entries(self) -> int:
+        """Entries of all tables; larger neighbourhoods are left alone."""
+
+    @most_entries.setter
+    def most_entries(self, arg: int, /) -> None: ...
+
+    @property
+    def climbs(self) -> int:
+        """Steps of the ascent in prices."""
+
+    @climbs.setter
+    def climbs(self, arg: int, /) -> None: ...
+
+    @property
+    def memory(self) -> float:
+        """Weight of the direction before in the next one."""
+
+    @memory.setter
+    def memory(self, arg: float, /) -> None: ...
+
+    @property
+    def patience(self) -> int:
+        """Steps without a better value, then the step is halved."""
+
+    @patience.setter
+    def patience(self, arg: int, /) -> None: ...
+
+    @property
+    def shortest(self) -> float:
+        """Length of a step at which the ascent ends."""
+
+    @shortest.setter
+    def shortest(self, arg: float, /) -> None: ...
+
+    @property
+    def first_part(self) -> float:
+        """
+        Part of the way from bound to cutoff: what is much better is looked for first.
+        """
+
+    @first_part.setter
+    def first_part(self, arg: float, /) -> None: ...
+
+class NeighbourhoodOutcome:
+    """What came of a neighbourhood."""
+
+    @property
+    def association(self) -> Annotated[NDArray[numpy.int64], dict(shape=(None,))] | None:
+        """
+        The whole association with a better one of these users, shape (N,); None where none was found.
+        """
+
+    @property
+    def change(self) -> float:
+        """Of the cost; infinite without an association."""
+
+    @property
+    def complete(self) -> bool:
+        """
+        Whether nothing better than the association returned is possible here, up to rounding.
+        """
+
+    @property
+    def nodes(self) -> int:
+        """Nodes of branch and bound."""
+
+class NeighbourhoodSearch:
+    """
+    Solves a few servers and all their users together, the rest fixed; see `solvers/core/neighbourhood.hpp`.
+
+    Parameters
+    ----------
+    view : PlacementView
+        With all pairs listed.
+    user_prices, place_prices : ndarray, shapes (N,) and (M,)
+        To start from. Those of users follow the neighbourhoods solved.
+    weight, room : ndarray of int, shapes (M, N) and (M,), or None
+        Demands and CPUs in grains under fixed sharing.
+    params : NeighbourhoodParams
+    """
+
+    def __init__(self, view: PlacementView, user_prices: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], place_prices: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, room: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, params: NeighbourhoodParams = ...) -> None: ...
+
+    def solve(self, association: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], servers: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], *, nodes: int, step: float, noise: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, cancellation: dtopt._core.Cancellation) -> NeighbourhoodOutcome:
+        """
+        Look for a better association of the users of some servers.
+
+        Parameters
+        ----------
+        association : ndarray of int, shape (N,)
+        servers : ndarray of int
+        nodes : int
+            Of branch and bound at most.
+        step : float
+            Costs differ by at least this.
+        noise : ndarray, shape (N, M), or None
+            Added to the costs of pairs: the association found is then another good one, and may be a worse one.
+        cancellation : Cancellation
+        """
+
+    def bounds(self, association: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], servers: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], target: float, cancellation: dtopt._core.Cancellation) -> tuple[float, float, Annotated[NDArray[numpy.float64], dict(shape=(None, None))]]:
+        """
+        Return the cost of the users of some servers as they are, a lower bound on it raised towards a target, and lower bounds with each of the users on each of the servers.
+        """
+
+    @property
+    def prices(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
+        """Of users."""
+
+class DecoderParams:
+    """How `Decoder` improves associations."""
+
+    def __init__(self) -> None: ...
+
+    @property
+    def few_users(self) -> int:
+        """Up to this many users every swap is tried."""
+
+    @few_users.setter
+    def few_users(self, arg: int, /) -> None: ...
+
+    @property
+    def partners(self) -> int:
+        """With more, users of each server that a user may swap with."""
+
+    @partners.setter
+    def partners(self, arg: int, /) -> None: ...
+
+    @property
+    def settled(self) -> float:
+        """
+        A round that moves no more than this part of the users is the last of its kind.
+        """
+
+    @settled.setter
+    def settled(self, arg: float, /) -> None: ...
+
+class Decoder:
+    """
+    Turns sets of open servers and prices into associations; see `solvers/core/decoder.hpp`.
+
+    Parameters
+    ----------
+    view : PlacementView
+    params : DecoderParams
+    """
+
+    def __init__(self, view: PlacementView, params: DecoderParams = ...) -> None: ...
+
+    def decode(self, is_open: Annotated[NDArray[numpy.bool_], dict(shape=(None, None), order='C', device='cpu', writable=False)], priced: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], rounds: int, swaps: bool, cancellation: dtopt._core.Cancellation) -> tuple[Annotated[NDArray[numpy.float64], dict(shape=(None,))], Annotated[NDArray[numpy.int32], dict(shape=(None, None))]]:
+        """
+        Return the costs and slots, shapes (K,) and (K, N), that sets of open servers, shape (K, M), lead to.
+        """
