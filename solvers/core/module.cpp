@@ -3,9 +3,12 @@
 
 namespace dtopt {
 
+void bind_decoder(nb::module_& module);
+void bind_knapsack(nb::module_& module);
+void bind_local_search(nb::module_& module);
+void bind_neighbourhood(nb::module_& module);
 void bind_placement(nb::module_& module);
 void bind_placement_state(nb::module_& module);
-void bind_local_search(nb::module_& module);
 void bind_sets(nb::module_& module);
 
 }  // namespace dtopt
@@ -20,4 +23,7 @@ NB_MODULE(_core, module) {
     bind_placement_state(module);
     bind_local_search(module);
     bind_sets(module);
+    bind_knapsack(module);
+    bind_neighbourhood(module);
+    bind_decoder(module);
 }

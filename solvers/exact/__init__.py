@@ -11,7 +11,6 @@ from dtopt.result import Status
 from dtopt.run import OPTIMALITY_GAP, Run, Stopped
 from solvers.conflicts import name_conflict
 from solvers.exact.enumeration import best_partition, can_enumerate
-from solvers.exact.knapsack import compile_knapsacks
 from solvers.exact.migration import search_migration
 from solvers.exact.placement import PlacementSearch
 from solvers.local_search.utility import compile_kernels as compile_utility_kernels
@@ -122,8 +121,6 @@ def compile_for(problem: Problem) -> None:
     if isinstance(problem, Migration):
         compile_utility_kernels()
         return
-    if problem.sharing == "fixed":
-        compile_knapsacks()
 
 
 solve.problems = ("placement", "migration")  # type: ignore[attr-defined]

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dtopt._core import Cancellation
 from dtopt.bounds import SLACK
 from dtopt.price_dual import PriceDual
 from dtopt.run import OPTIMALITY_GAP
 from solvers import greedy
+from solvers._core import KnapsackDual, KnapsackParams
 from solvers.conflicts import name_conflict
 from solvers.exact.counted import CountedPlacement
-from solvers.exact.knapsack import KnapsackDual, whole_demands
+from solvers.exact.knapsack import knapsack_dual, whole_demands
 from solvers.local_search.arrays import SearchArrays
 from solvers.local_search.chains import search_by_chains
 from solvers.local_search.decided_sets import SetSearch, has_sets
@@ -92,7 +94,7 @@ class PlacementSearch:
             return
         allowed = tree.pairs(self.cutoff())
         if knapsacks is not None and allowed.size:
-            could_be = [one.pairs(self.cutoff()) for one in knapsacks]
+            could_be = [self.cutoff() > one.pair_bounds(Cancellation(run.seconds_left)).T for one in knapsacks]
             allowed = allowed & np.any(could_be, axis=0) if could_be else allowed[:0]
         run.details |= {"server_nodes": tree.nodes, "pairs_left": int(allowed.sum()), "pairs": self.dual.cost.size}
         if not allowed.size or not allowed.any(axis=1).all():
@@ -115,7 +117,7 @@ class PlacementSearch:
         left = self.tree.left(self.cutoff())
         if not 0 < len(left) <= MOST_SETS:
             left = [(self.dual, self.tree.prices)]
-        knapsacks = [KnapsackDual(dual, prices, *whole) for dual, prices in left]
+        knapsacks = [knapsack_dual(dual, prices, *whole) for dual, prices in left]
         for part, effort in EJECTIONS if self.sets is None else SET_EJECTIONS:
             before = run.evaluation
             self.search_by_chains(part * run.seconds_left, effort)
@@ -125,12 +127,18 @@ class PlacementSearch:
                 pairs = self.tree.pairs(self.cutoff())
                 for one in knapsacks:
                     one.keep(pairs)
-            bounds = [one.ascend(self.cutoff(), run.should_stop) for one in knapsacks]
+            bounds = [self.ascended(one) for one in knapsacks]
             self.offer_bound(min([*bounds, self.cutoff()]))
             knapsacks = [one for one, bound in zip(knapsacks, bounds, strict=True) if bound < self.cutoff()]
             if self.settled():
                 break
         return knapsacks
+
+    def ascended(self, knapsacks: KnapsackDual) -> float:
+        """Return the best bound found by raising prices."""
+        if self.run.should_stop():
+            return knapsacks.value
+        return knapsacks.ascend(self.cutoff(), KnapsackParams(), Cancellation(self.run.seconds_left))
 
     def search_by_chains(self, seconds: float, effort: int) -> None:
         """Search by ejection chains for so long, or so many neighbourhoods of each user."""

@@ -59,10 +59,14 @@ def solve(
     if problem.n_users * problem.n_stations > MOST_PAIRS:
         raise UnsupportedProblemError(f"lns takes up to {MOST_PAIRS:,} pairs of user and server")
     # Here and not above: importing Numba takes longer than many a run of other solvers.
-    from solvers.lns.neighbourhood import compile_kernels
     from solvers.lns.search import LargeNeighbourhoodSearch
+    from solvers.local_search.arrays import compile_kernels as compile_arrays
+    from solvers.local_search.driver import compile_kernels as compile_search
+    from solvers.local_search.ejection import compile_ejection
 
-    compile_kernels()
+    compile_search()
+    compile_arrays()
+    compile_ejection()
     run = Run(
         problem,
         "lns",

@@ -9,7 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.price_dual import PriceDual
-    from solvers.lns.neighbourhood import Outcome
 
 __all__ = ["Choice"]
 
@@ -115,11 +114,11 @@ class Choice:
                 near += self.affinity[server] + self.affinity[:, server]
         return np.sort(np.array(chosen))
 
-    def learn(self, servers: IntArray, outcome: Outcome, nodes: float) -> None:
-        """Note what came of the servers drawn last, searched with so many nodes at most."""
-        if outcome.association is None:
+    def learn(self, servers: IntArray, *, improved: bool, complete: bool, nodes: float) -> None:
+        """Note what came of the servers drawn last, searched completely or with at most `nodes` nodes."""
+        if not improved:
             if len(self.known) >= MOST_KNOWN:
                 self.known.clear()
-            self.known[self._key(servers)] = np.inf if outcome.complete else nodes
-        gain = 1.0 if outcome.association is not None else 0.0
+            self.known[self._key(servers)] = np.inf if complete else nodes
+        gain = 1.0 if improved else 0.0
         self.weight[self.way] = max(LEAST, self.weight[self.way] + RATE * (3.0 * gain - self.weight[self.way]))

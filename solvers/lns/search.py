@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dtopt._core import Cancellation
 from dtopt.price_dual import PriceDual
 from dtopt.run import pass_on
 from dtopt.stop import MaxIterations
 from solvers import local_search
+from solvers._core import NeighbourhoodSearch
 from solvers.exact.knapsack import whole_demands
 from solvers.exact.placement import cost_step
 from solvers.lns.choice import Choice
-from solvers.lns.neighbourhood import FINEST, GRAINS, Neighbourhood, Outcome, Settings
 from solvers.local_search.arrays import SearchArrays
 from solvers.local_search.candidates import lists_of
 from solvers.local_search.ejection import improve_fixed
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
     from dtopt.problem import Placement
     from dtopt.run import Run
     from dtopt.solution import Solution
+    from solvers._core import NeighbourhoodOutcome
+    from solvers.local_search.candidates import Lists
 
-__all__ = ["LargeNeighbourhoodSearch"]
+__all__ = ["LargeNeighbourhoodSearch", "neighbourhoods_of"]
+
+#: Grains that a server's CPU is cut into under ``fixed`` sharing where demands are not whole numbers up to `FINEST`.
+GRAINS, FINEST = 500, 2500
 
 #: The part of the time left that local search may take at the start, and ejection chains after it.
 FIRST_PART = 0.1
@@ -34,10 +40,8 @@ FIRST_SEARCHES, SEARCHES, CHAINS = 50, 10, 200
 #: Under a time limit local search may have more iterations, and has a share of the time: most after an improvement,
 #: then less each time it finds none.
 MORE, MOST_SHARE, LEAST_SHARE, LOSE = 10, 0.5, 0.1, 0.8
-#: Steps of the ascent for a neighbourhood; nodes of branch and bound there, at first and at most, and their growth.
-CLIMBS, NODES, MOST_NODES, DEEPER = 60, 50_000, 5_000_000, 3
-#: So many nodes take about a second, or less.
-NODES_PER_SECOND = 2_000_000
+#: Nodes of branch and bound in a neighbourhood, at first and at most, and their growth.
+NODES, MOST_NODES, DEEPER = 50_000, 5_000_000, 3
 #: Servers of the smallest neighbourhood.
 SMALLEST = 2
 #: Neighbourhoods in a row without an improvement after which they grow by a server, for each server of the problem.
@@ -72,7 +76,6 @@ class LargeNeighbourhoodSearch:
         run.check()
         self.random = np.random.default_rng(run.seed)
         self.step = cost_step(self.dual)
-        self.grains = whole_demands(problem, GRAINS, FINEST) if problem.sharing == "fixed" else None
         self.nodes = 0
         self.noise = NOISE
         self.share, self.searched_s = MOST_SHARE, 0.0
@@ -82,7 +85,7 @@ class LargeNeighbourhoodSearch:
         self.bound, prices = self.dual.ascend()
         run.offer_bound(self.bound - 1e-9 * abs(self.bound) + problem.constant_cost)
         self.prices = prices
-        self.price, self.place_price = np.array(prices[:n]), np.array(prices[n + m : n + 2 * m])
+        self.hoods = neighbourhoods_of(problem, self.lists, prices[:n], prices[n + m : n + 2 * m])
         self.patience = PATIENCE * m if limited else np.inf
         self.association: IntArray
         self.cost = np.inf
@@ -210,7 +213,7 @@ class LargeNeighbourhoodSearch:
                 outcome = self.solve(servers, nodes)
                 solved += 1
                 cut += not outcome.complete
-                choice.learn(servers, outcome, nodes)
+                choice.learn(servers, improved=outcome.association is not None, complete=outcome.complete, nodes=nodes)
                 self.exhausted |= size == m and outcome.complete
                 if outcome.association is not None:
                     self.accept(outcome.association, self.cost + outcome.change)
@@ -222,14 +225,17 @@ class LargeNeighbourhoodSearch:
                     return
                 size, failures, cut, solved = size + 1, 0, 0, 0
 
-    def solve(self, servers: IntArray, nodes: int, noise: FloatArray | None = None) -> Outcome:
+    def solve(self, servers: IntArray, nodes: int, noise: FloatArray | None = None) -> NeighbourhoodOutcome:
         """Solve one neighbourhood."""
         self.run.iterations += 1
-        hood = Neighbourhood(self.lists, self.association, servers, self.grains)
-        if self.run.seconds_left < nodes / NODES_PER_SECOND:
-            nodes = 1 + int(self.run.seconds_left * NODES_PER_SECOND)
-        settings = Settings(CLIMBS, nodes)
-        outcome = hood.solve(self.price, self.place_price, settings, step=self.step, noise=noise)
+        outcome = self.hoods.solve(
+            self.association,
+            servers,
+            nodes=nodes,
+            step=self.step,
+            noise=noise,
+            cancellation=Cancellation(self.run.seconds_left),
+        )
         self.nodes += outcome.nodes
         return outcome
 
@@ -251,3 +257,16 @@ class LargeNeighbourhoodSearch:
             wanted -= 1
             if not wanted:
                 return
+
+
+def neighbourhoods_of(
+    problem: Placement, lists: Lists, user_prices: FloatArray, place_prices: FloatArray
+) -> NeighbourhoodSearch:
+    """Return the search over neighbourhoods of a problem, all pairs of which are listed."""
+    weight = room = None
+    if problem.sharing == "fixed":
+        demands, room = whole_demands(problem, GRAINS, FINEST)
+        weight = np.ascontiguousarray(demands.T)
+    return NeighbourhoodSearch(
+        lists.view, np.ascontiguousarray(user_prices), np.ascontiguousarray(place_prices), weight, room
+    )

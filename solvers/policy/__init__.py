@@ -139,9 +139,12 @@ def _begin(
 @cache
 def _compile(polish: bool) -> None:
     """Compile what a run takes, or load it from Numba's cache, before its clock starts."""
-    from solvers.policy.decode import compile_kernels
+    from dtopt.generators import generate
+    from solvers.local_search.candidates import lists_of
+    from solvers.policy.forward import forward
+    from solvers.policy.graph import Graph
+    from solvers.policy.weights import load_weights
 
-    compile_kernels()
 
 
 def _decide(run: Run, problem: Placement, network: Weights, sets: int | None, samples: int) -> None:

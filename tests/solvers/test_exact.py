@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dtopt._core import Cancellation
 from dtopt.arrays import UNLIMITED
 from dtopt.evaluation import evaluate
 from dtopt.network import BaseStations, Network, Users
@@ -19,7 +20,8 @@ from dtopt.stop import GapReached
 from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import OBJECTIVES, SHARINGS, tiny_problem
 from solvers import exact, milp
-from solvers.exact.knapsack import KnapsackDual, whole_demands
+from solvers._core import KnapsackDual, KnapsackParams
+from solvers.exact.knapsack import knapsack_dual, whole_demands
 from solvers.exact.placement import cost_step
 from solvers.local_search.arrays import SearchArrays
 from solvers.local_search.start import from_prices
@@ -127,12 +129,85 @@ def test_whole_knapsacks_bound_and_rule_out_no_optimum(whole):
             continue
         dual = PriceDual.of(problem)
         value, prices = dual.ascend()
-        knapsacks = KnapsackDual(dual, prices, *whole_demands(problem))
-        knapsacks.prices += rng.uniform(-3, 3, 6)
-        assert knapsacks.pairs(best * (1 + 1e-9))[np.arange(6), choice].all()
-        knapsacks = KnapsackDual(dual, prices, *whole_demands(problem))
-        bound = knapsacks.ascend(best, lambda: False)
+        knapsacks = knapsack_dual(dual, prices, *whole_demands(problem))
+        knapsacks.prices = knapsacks.prices + rng.uniform(-3, 3, 6)
+        assert (knapsacks.pair_bounds(Cancellation())[choice, np.arange(6)] < best * (1 + 1e-9)).all()
+        knapsacks = knapsack_dual(dual, prices, *whole_demands(problem))
+        bound = knapsacks.ascend(best, KnapsackParams(), Cancellation())
         assert value - 1e-6 <= bound <= best * (1 + 1e-9)
+        assert bound == knapsacks.value
+
+
+def random_knapsacks(seed, n=7, m=3):
+    """Cost, weight, room, empty, forced, constant and prices of a random dual; some pairs are not allowed."""
+    rng = np.random.default_rng(seed)
+    cost = np.where(rng.random((m, n)) < 0.9, rng.uniform(-3.0, 6.0, (m, n)), np.inf)
+    weight, room = rng.integers(0, 9, (m, n)), rng.integers(0, 25, m)
+    return cost, weight, room, rng.uniform(-1.0, 3.0, m), rng.random(m) < 0.3, -1.5, rng.uniform(-1.0, 6.0, n)
+
+
+def value_of(cost, weight, room, empty, forced, constant, prices, pair=None):
+    """The dual by enumeration of subsets, with one user on one server where a pair (server, user) is given."""
+    m, n = cost.shape
+    subsets = (np.arange(2**n)[:, None] >> np.arange(n)) % 2 == 1
+    total = constant + prices.sum()
+    for k in range(m):
+        sums = np.where(subsets, cost[k] - prices, 0.0).sum(axis=1)
+        fits = subsets @ weight[k] <= room[k]
+        if pair is not None:
+            fits &= subsets[:, pair[1]] == (k == pair[0])
+        least = empty[k] + sums[fits].min(initial=np.inf)
+        total += least if forced[k] or (pair is not None and k == pair[0]) else min(0.0, least)
+    return total
+
+
+def test_knapsacks_equal_enumeration_of_subsets():
+    for seed in range(40):
+        data = random_knapsacks(seed)
+        knapsacks = KnapsackDual(*data)
+        expected = [[value_of(*data, (k, i)) for i in range(7)] for k in range(3)]
+        np.testing.assert_allclose(knapsacks.pair_bounds(Cancellation()), expected, rtol=1e-12, atol=1e-12)
+        # A target below the value ends the ascent where it starts.
+        assert knapsacks.ascend(-1e9, KnapsackParams(), Cancellation()) == pytest.approx(value_of(*data), rel=1e-12)
+        raised = KnapsackDual(*data)
+        best = raised.ascend(knapsacks.value + 1.0, KnapsackParams(), Cancellation())
+        assert best >= knapsacks.value
+        assert best == pytest.approx(value_of(*data[:-1], raised.prices), rel=1e-12)
+
+
+def test_knapsacks_keep_pairs_and_end_when_cancelled():
+    data = random_knapsacks(3)
+    kept = np.random.default_rng(0).random((7, 3)) < 0.7
+    knapsacks = KnapsackDual(*data)
+    knapsacks.keep(kept)
+    knapsacks.ascend(-1e9, KnapsackParams(), Cancellation())
+    assert knapsacks.value == pytest.approx(value_of(np.where(kept.T, data[0], np.inf), *data[1:]), rel=1e-12)
+    over = Cancellation()
+    over.cancel()
+    assert (knapsacks.pair_bounds(over) == -np.inf).all()
+    value, prices = knapsacks.value, knapsacks.prices
+    assert knapsacks.ascend(1e9, KnapsackParams(), over) == value
+    assert (knapsacks.prices == prices).all()
+
+
+def test_knapsacks_refuse_what_they_cannot_read():
+    cost, weight, room, empty, forced, constant, prices = random_knapsacks(0)
+    rest = (empty, forced, constant, prices)
+    for wrong in (cost.astype(np.float32), np.asfortranarray(cost), cost[0]):
+        with pytest.raises(TypeError):
+            KnapsackDual(wrong, weight, room, *rest)
+    for arguments in (
+        (np.where(cost > 0.0, np.nan, cost), weight, room, *rest),
+        (cost, -1 - weight, room, *rest),
+        (cost, weight[:, :-1].copy(), room, *rest),
+        (cost, weight, -1 - room, *rest),
+        (cost, weight, room[:-1].copy(), *rest),
+        (cost, weight, room, empty, forced, constant, prices[:-1].copy()),
+    ):
+        with pytest.raises(ValueError, match=r"must|NaN"):
+            KnapsackDual(*arguments)
+    with pytest.raises(ValueError, match="shape"):
+        KnapsackDual(cost, weight, room, *rest).keep(np.ones((3, 7), dtype=bool))
 
 
 def assignment_problem(cost, demand, cpu):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import dtopt
+from dtopt._core import Cancellation
 from dtopt.errors import UnsupportedProblemError
 from dtopt.evaluation import evaluate
 from dtopt.price_dual import PriceDual
@@ -18,11 +19,10 @@ from dtopt.stop import MaxIterations
 from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import SHARINGS, tiny_problem
 from solvers import lns, local_search
+from solvers._core import NeighbourhoodParams, NeighbourhoodSearch
 from solvers.exact.knapsack import whole_demands
-from solvers.lns import neighbourhood
 from solvers.lns.choice import Choice
-from solvers.lns.neighbourhood import FINEST, GRAINS, Neighbourhood, Settings
-from solvers.lns.tables import climb, pair_bounds
+from solvers.lns.search import FINEST, GRAINS, neighbourhoods_of
 from solvers.local_search.candidates import lists_of
 
 #: Sharing, whether there are deadlines, and of what kind.
@@ -60,6 +60,16 @@ def feasible(problem, seed):
     return None
 
 
+def search_of(problem):
+    """The search over neighbourhoods of a problem, its prices 0."""
+    return neighbourhoods_of(problem, lists_of(problem), np.zeros(problem.n_users), np.zeros(problem.n_stations))
+
+
+def solved(search, association, servers, nodes=50_000, noise=None):
+    """What comes of a neighbourhood."""
+    return search.solve(association, servers, nodes=nodes, step=0.0, noise=noise, cancellation=Cancellation())
+
+
 def neighbourhoods(case, wanted, servers=3, **options):
     """Yield problems, feasible associations with their objectives, and neighbourhoods of some servers."""
     found = 0
@@ -71,8 +81,7 @@ def neighbourhoods(case, wanted, servers=3, **options):
         chosen = np.sort(np.random.default_rng(seed).choice(problem.n_stations, servers, replace=False))
         if not np.isin(start[0], chosen).any():
             continue
-        grains = whole_demands(problem, GRAINS, FINEST) if problem.sharing == "fixed" else None
-        yield problem, *start, chosen, Neighbourhood(lists_of(problem), start[0], chosen, grains)
+        yield problem, *start, chosen
         found += 1
         if found == wanted:
             return
@@ -93,9 +102,9 @@ def best_within(problem, association, servers):
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_neighbourhood_is_solved_to_optimality_and_its_change_is_the_evaluators(case):
-    solved = improved = 0
-    for problem, association, objective, servers, hood in neighbourhoods(case, 12, limited_servers=True):
-        outcome = hood.solve(np.zeros(problem.n_users), np.zeros(problem.n_stations), Settings())
+    optimal = improved = 0
+    for problem, association, objective, servers in neighbourhoods(case, 12, limited_servers=True):
+        outcome = solved(search_of(problem), association, servers)
         assert outcome.complete
         best = best_within(problem, association, servers)
         reached = objective
@@ -109,17 +118,17 @@ def test_a_neighbourhood_is_solved_to_optimality_and_its_change_is_the_evaluator
             assert objective + outcome.change == pytest.approx(judged.objective, rel=1e-9)
             reached = judged.objective
         assert reached <= objective
-        solved += reached == pytest.approx(best, rel=1e-7)
-    assert solved >= 11
+        optimal += reached == pytest.approx(best, rel=1e-7)
+    assert optimal >= 11
     assert improved
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_noise_leads_to_another_feasible_association_whose_change_is_without_it(case):
     other = 0
-    for problem, _, objective, _, hood in neighbourhoods(case, 8):
+    for problem, association, objective, servers in neighbourhoods(case, 8):
         noise = np.random.default_rng(0).random((problem.n_users, problem.n_stations)) * objective
-        outcome = hood.solve(np.zeros(problem.n_users), np.zeros(problem.n_stations), Settings(), noise=noise)
+        outcome = solved(search_of(problem), association, servers, noise=noise)
         if outcome.association is not None:
             other += 1
             judged = evaluate(problem, Solution(outcome.association))
@@ -129,24 +138,74 @@ def test_noise_leads_to_another_feasible_association_whose_change_is_without_it(
 
 
 @pytest.mark.parametrize("sharing", SHARINGS)
-def test_bounds_of_tables_hold_for_all_associations(sharing, monkeypatch):
+def test_bounds_of_tables_hold_for_all_associations(sharing):
     """Under ``optimal`` sharing up to what rounding costs at loads far from those of now, at which it is priced."""
-    monkeypatch.setattr(neighbourhood, "GROWTH", 100.0)
-    for problem, association, objective, servers, hood in neighbourhoods((sharing, False, "hard"), 6, users=5):
-        tables = hood._tables(hood.instance)
-        prices, places = np.zeros(hood.users.size), np.zeros(servers.size)
-        table = np.empty((*tables.cost.shape[:2], hood.users.size + 1, tables.last.shape[2]))
-        bound = climb(tables, prices, places, table, hood.cost, 60)
-        pairs = pair_bounds(tables, prices, places, table)
+    params = NeighbourhoodParams()
+    params.growth = 100.0
+    for problem, association, objective, servers in neighbourhoods((sharing, False, "hard"), 6, users=5):
+        search = with_params(problem, params)
+        cost = search.bounds(association, servers, -1e9, Cancellation())[0]
+        _, bound, pairs = search.bounds(association, servers, cost, Cancellation())
+        users = np.flatnonzero(np.isin(association, servers))
         assert pairs.min() == pytest.approx(bound, rel=1e-9) or pairs.min() >= bound
         trial = association.copy()
-        for choice in itertools.product(range(servers.size), repeat=hood.users.size):
-            trial[hood.users] = servers[list(choice)]
+        for choice in itertools.product(range(servers.size), repeat=users.size):
+            trial[users] = servers[list(choice)]
             judged = evaluate(problem, Solution(trial.copy()))
             if judged.feasible:
-                cost = hood.cost + judged.objective - objective
-                slack = (1e-3 if sharing == "optimal" else 1e-9) * abs(cost)
-                assert pairs[list(choice), np.arange(hood.users.size)].max() <= cost + slack
+                other = cost + judged.objective - objective
+                slack = (1e-3 if sharing == "optimal" else 1e-9) * abs(other)
+                assert pairs[list(choice), np.arange(users.size)].max() <= other + slack
+
+
+def with_params(problem, params):
+    """The search over neighbourhoods of a problem with other tunables, its prices 0."""
+    grains = [None, None]
+    if problem.sharing == "fixed":
+        weight, room = whole_demands(problem, GRAINS, FINEST)
+        grains = [np.ascontiguousarray(weight.T), room]
+    prices = np.zeros(problem.n_users), np.zeros(problem.n_stations)
+    return NeighbourhoodSearch(lists_of(problem).view, *prices, *grains, params)
+
+
+def test_a_search_ends_when_cancelled_or_out_of_nodes_with_the_best_so_far():
+    problem = dtopt.generate("tight-capacity", users=40, stations=6, sharing="fixed", seed=1)
+    start = local_search.solve(problem, stop=MaxIterations(1)).solution.association
+    servers = np.arange(6)
+    over = Cancellation()
+    over.cancel()
+    search = search_of(problem)
+    outcome = search.solve(start, servers, nodes=50_000, step=0.0, noise=None, cancellation=over)
+    assert outcome.association is None
+    assert not outcome.complete
+    outcomes = [solved(search_of(problem), start, servers, nodes=nodes) for nodes in (1, 2000, 20_000, 20_000)]
+    for outcome in outcomes:
+        if outcome.association is not None:
+            assert outcome.change < 0.0
+            assert evaluate(problem, Solution(outcome.association)).feasible
+    assert outcomes[0].association is None
+    assert outcomes[2].change <= outcomes[1].change
+    assert outcomes[2].change == outcomes[3].change
+    assert outcomes[2].nodes == outcomes[3].nodes
+
+
+def test_wrong_arguments_are_refused():
+    problem = dtopt.generate("paper", users=12, stations=3, seed=1)
+    search, association = search_of(problem), np.arange(12) % 3
+    for servers in (np.array([0, 3]), np.array([-1, 0]), np.array([1, 1])):
+        with pytest.raises(ValueError, match="servers"):
+            solved(search, association, servers)
+    with pytest.raises(ValueError, match="association"):
+        solved(search, association[:-1].copy(), np.arange(2))
+    with pytest.raises(ValueError, match="noise"):
+        solved(search, association, np.arange(2), noise=np.full((12, 3), np.nan))
+    with pytest.raises(TypeError):
+        solved(search, association.astype(np.int32), np.arange(2))
+    view = lists_of(problem).view
+    with pytest.raises(ValueError, match="weight and room"):
+        NeighbourhoodSearch(view, np.zeros(12), np.zeros(3), np.ones((3, 12), dtype=np.int64), np.ones(3, np.int64))
+    with pytest.raises(ValueError, match="user_prices"):
+        NeighbourhoodSearch(view, np.zeros(11), np.zeros(3), None, None)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -204,8 +263,7 @@ def test_neighbourhoods_searched_in_vain_are_not_drawn_again_until_their_users_c
     association = np.arange(20) % 3
     choice = Choice(dual, dual.ascend()[1], association, np.random.default_rng(0))
     servers = choice.draw(3, 100)
-    outcome = Neighbourhood(lists_of(problem), association, servers, None).solve(np.zeros(20), np.zeros(3), Settings())
-    choice.learn(servers, replace(outcome, association=None, complete=False), 100)
+    choice.learn(servers, improved=False, complete=False, nodes=100)
     assert choice.draw(3, 100) is None
     assert choice.draw(3, 101) is not None
     moved = np.roll(association, 1)

@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 import dtopt
+from dtopt._core import Cancellation
 from dtopt.channel import GainMatrix
 from dtopt.errors import InputError
 from dtopt.result import Status
 from dtopt.stop import MaxIterations
 from dtopt.testing.tiny import tiny_problem
+from dtopt.tolerances import within
+from solvers import _core
+from solvers._core import PairData
 from solvers.local_search.candidates import lists_of
 from solvers.policy.decode import Decoder
 from solvers.policy.forward import forward
@@ -218,3 +222,79 @@ def test_the_decoder_says_the_cost_of_the_evaluator():
                 assert judged.feasible == np.isfinite(c)
                 if judged.feasible:
                     assert c + problem.constant_cost == pytest.approx(judged.objective, rel=1e-9)
+
+
+def placed(lists, is_open, priced):
+    """The slots that users are placed at before any moves: the same rules in plain Python."""
+    view, p = lists.view, lists.instance
+    n, m = p.cost.shape[0], lists.cpu.size
+    regret = np.full(n, -np.inf)
+    for i in range(n):
+        known = np.sort(priced[i][is_open[p.station[i]]].astype(np.float64))
+        if known.size > 1 and np.isfinite(known[1]):
+            regret[i] = known[0] - known[1]
+    limit, count, used = lists.capacity.astype(float), np.zeros(m, dtype=int), np.zeros(m)
+    parts, limited = view.data in (PairData.FITTING, PairData.CLAMPED), view.data == PairData.LIMITED
+    slots = np.zeros(n, dtype=int)
+    for i in np.argsort(regret, kind="stable"):
+        options = []
+        for c, h in enumerate(p.station[i]):
+            if is_open[h] and np.isfinite(p.cost[i, c]):
+                most = min(limit[h], p.more[i, c]) if limited else limit[h]
+                lacks = count[h] + 1 > most or (parts and used[h] + p.more[i, c] > within(1.0))
+                options.append((lacks, priced[i, c], c))
+        if not options:
+            options = [(False, priced[i, c], c) for c in range(m) if np.isfinite(p.cost[i, c])]
+        slots[i] = min(options)[2]
+        h = p.station[i, slots[i]]
+        count[h] += 1
+        used[h] += p.more[i, slots[i]] if parts else 0.0
+        limit[h] = min(limit[h], p.more[i, slots[i]]) if limited else limit[h]
+    own = priced[np.arange(n), slots]
+    empty = is_open & (count == 0) & (lists.capacity > 0)
+    for h in np.flatnonzero(empty):
+        loss = priced[:, h] - own
+        i = int(loss.argmin())
+        k = p.station[i, slots[i]]
+        if np.isfinite(loss[i]) and count[k] > 1:
+            slots[i] = h
+            count[k] -= 1
+    return slots
+
+
+@pytest.mark.parametrize("sharing", ["optimal", "equal", "fixed"])
+@pytest.mark.parametrize("preset", ["tight-capacity", "tight-deadline"])
+def test_users_are_placed_as_by_plain_rules_and_moves_only_help(preset, sharing):
+    for seed in range(4):
+        problem = dtopt.generate(preset, seed=seed, users=30, stations=6, sharing=sharing)
+        lists = lists_of(problem)
+        decoder = Decoder(lists)
+        _, priced = forward(load_weights(), Graph.of(lists))
+        sets = np.random.default_rng(seed).random((8, 6)) < 0.6
+        sets[:, 0] = True
+        cost, slots = decoder.decode(sets, priced, sweeps=0)
+        for row, is_open in zip(slots, sets, strict=True):
+            assert (row == placed(lists, is_open, priced)).all()
+        shifted, _ = decoder.decode(sets, priced, swaps=False)
+        swapped, rows = decoder.decode(sets, priced)
+        assert (shifted[np.isfinite(cost)] <= cost[np.isfinite(cost)] * (1 + 1e-9)).all()
+        again, same = Decoder(lists).decode(sets[::-1].copy(), priced)
+        assert (again[::-1] == swapped).all()
+        assert (same[::-1] == rows).all()
+
+
+def test_the_decoder_refuses_what_it_cannot_read_and_ends_when_cancelled():
+    lists = lists_of(dtopt.generate("paper", seed=1, users=10, stations=3))
+    decoder, priced, over = _core.Decoder(lists.view), np.ones((10, 3), dtype=np.float32), Cancellation()
+    sets = np.ones((2, 3), dtype=bool)
+    for wrong in ((sets, priced.astype(np.float64)), (sets.astype(np.int64), priced), (sets[0], priced)):
+        with pytest.raises(TypeError):
+            decoder.decode(*wrong, 1, True, over)
+    with pytest.raises(ValueError, match="column"):
+        decoder.decode(sets[:, :2].copy(), priced, 1, True, over)
+    with pytest.raises(ValueError, match="priced"):
+        decoder.decode(sets, priced[1:].copy(), 1, True, over)
+    over.cancel()
+    cost, slots = decoder.decode(sets, priced, 12, True, over)
+    assert np.isfinite(cost).all()
+    assert slots.shape == (2, 10)
