@@ -1,7 +1,4 @@
-"""Compiled computations that end when the time of the run is over, although they cannot look at a clock.
-
-They are compiled without Python's lock and look at a flag, which another thread sets.
-"""
+"""Computations of the compiled core that end when the time of their run is over."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from dtopt._core import Cancellation
 from dtopt.stop import seconds_left
 
 if TYPE_CHECKING:
@@ -19,14 +17,22 @@ if TYPE_CHECKING:
 
     from dtopt.arrays import BoolArray
 
-__all__ = ["HALT", "LONGEST_S", "in_time"]
+__all__ = ["CANCELLATION", "HALT", "LONGEST_S", "cancellation", "in_time"]
 
 #: What the system can wait for, s.
 LONGEST_S = 1e6
+#: What ends the compiled work of this thread, where another thread is to end it; see `cancellation`.
+CANCELLATION: ContextVar[Cancellation | None] = ContextVar("cancellation", default=None)
 #: The flag of what runs in a thread of its own: set by another thread, it ends what is compiled there too.
 HALT: ContextVar[BoolArray | None] = ContextVar("halt", default=None)
 
 Found = TypeVar("Found")
+
+
+def cancellation() -> Cancellation:
+    """Return what ends compiled work of this thread: its own token, else one for the time of the run under way."""
+    given = CANCELLATION.get()
+    return Cancellation(seconds_left()) if given is None else given
 
 
 def in_time(work: Callable[[BoolArray], Found], *, long: bool) -> Found:
