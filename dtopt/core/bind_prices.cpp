@@ -48,11 +48,6 @@ void require_shapes(const Columns& c, const Vector<std::int64_t>& state, const V
     require(prices.shape(0) == price_count(c.users(), c.servers()), "prices must have N + 3M + 1 entries");
 }
 
-template <class T>
-std::span<const T> span_of(const Vector<T>& array) {
-    return {array.data(), array.shape(0)};
-}
-
 nb::tuple ascend_prices(const Columns& c, const Vector<std::int64_t>& state, const Vector<double>& start,
                         const Vector<double>& unit, const Vector<bool>& bounded, const Vector<bool>& fixed,
                         const Vector<double>& temperatures, const AscentParams& params, Cancellation& cancellation) {
