@@ -110,7 +110,7 @@ class _Search:
             self.improve(first.association, 0, run.seed)
         run.check()
         dual = UtilityDual.of(self.utility)
-        value, prices = dual.ascend(compiled=True, stop=run.should_stop)
+        value, prices = dual.ascend(stop=run.should_stop)
         self.offer_bound(value)
         if self.settled():
             return
@@ -137,7 +137,7 @@ class _Search:
             if finer.level.shape == dual.level.shape and (finer.level == dual.level).all():
                 break
             dual, before = finer, self.run.gap
-            value, prices = dual.ascend(start, WARM, compiled=True, stop=self.run.should_stop)
+            value, prices = dual.ascend(start, WARM, stop=self.run.should_stop)
             self.offer_bound(value)
             if self.settled():
                 break

@@ -312,14 +312,12 @@ class UtilitySearch:
 
 @cache
 def compile_kernels() -> None:
-    """Compile the search and the dual, or load them from Numba's cache.
+    """Compile the search, or load them from Numba's cache.
 
     Solvers call it before their clock starts: it is part of installing them, not of any run.
     """
-    from dtopt.utility_dual import UtilityDual
     from dtopt.utility_segments import ServerUtility
 
     two, square = np.ones(2), np.ones((2, 2))
     utility = ServerUtility("optimal", "soft", square, two, two, two, two, two, None, two, 2 * two, 0.5, 0.0)
     UtilitySearch.of(utility).improve(np.array([0, 1]), 1, 0)
-    UtilityDual.of(utility).ascend(temperatures=(1.0,), compiled=True)
