@@ -20,10 +20,6 @@ KERNELS = (
     "solvers.exact.knapsack:compile_knapsacks",
     "solvers.lns.neighbourhood:compile_kernels",
     "solvers.local_search.arrays:compile_kernels",
-    "solvers.local_search.utility:compile_kernels",
-    "solvers.local_search.shifts:compile_shifts",
-    "solvers.policies.slot_search:compile_search",
-    "solvers.policies.values:compile_values",
     "solvers.environments.decoding:compile_kernels",
     "solvers.policy.decode:compile_kernels",
 )

@@ -16,7 +16,6 @@ from solvers.exact.migration import search_migration
 from solvers.exact.placement import PlacementSearch
 from solvers.local_search.arrays import compile_kernels
 from solvers.local_search.ejection import compile_ejection
-from solvers.local_search.utility import compile_kernels as compile_utility_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +121,6 @@ def _enumerated(run: Run) -> bool:
 def compile_for(problem: Problem) -> None:
     """Compile what a run on a problem may use, or load it from Numba's cache, before its clock starts."""
     if isinstance(problem, Migration):
-        compile_utility_kernels()
         return
     compile_kernels()
     compile_ejection()

@@ -15,7 +15,7 @@ from dtopt.simulation.policy import Decision
 from dtopt.solution import Solution
 from solvers.local_search.driver import compile_kernels
 from solvers.policies.repair import overfull
-from solvers.policies.slot_search import compile_search, search_slot
+from solvers.policies.slot_search import search_slot
 
 if TYPE_CHECKING:
     from dtopt.arrays import IntArray
@@ -46,7 +46,6 @@ class Replacement:
 
     def __post_init__(self) -> None:
         int_array(self.every, "every", shape=(), minimum=1)
-        compile_search()
         compile_kernels()
 
     def decide(self, observation: Observation) -> Decision:

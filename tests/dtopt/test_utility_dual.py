@@ -17,7 +17,7 @@ from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import SHARINGS, tiny_problem
 from dtopt.utility_dual import UtilityDual
 from dtopt.utility_segments import ServerUtility
-from solvers.local_search.utility import UtilitySearch
+from solvers.local_search.utility import improve, view_of
 from tests.dtopt import utility_reference as reference
 from tests.samples import sample
 
@@ -218,16 +218,16 @@ def test_local_search_values_as_the_evaluator_does(sharing):
     rng = np.random.default_rng(3)
     seen = {True: 0, False: 0}
     for problem in migrations(sharing, 400, 36):
-        search = UtilitySearch.of(ServerUtility.of(problem))
+        view = view_of(ServerUtility.of(problem))
         for _ in range(10):
             association = rng.integers(0, problem.n_stations, problem.n_users)
             judged = evaluate(problem, Solution(association))
-            value = search.value(association)
+            value = view.value(association)
             assert np.isfinite(value) == judged.feasible
             seen[judged.feasible] += 1
             if judged.feasible:
                 assert value + constant(problem) == pytest.approx(judged.objective, rel=1e-9, abs=1e-9)
-                better = evaluate(problem, Solution(search.improve(association, 3, 0)))
+                better = evaluate(problem, Solution(improve(view, association, 3, 0)))
                 assert better.feasible
                 assert better.objective >= judged.objective - 1e-9
     assert min(seen.values()) > 10
