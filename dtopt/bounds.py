@@ -23,9 +23,9 @@ from dtopt.channel import row_blocks
 from dtopt.price_dual import PriceDual
 from dtopt.problem import Migration, Placement
 from dtopt.sharing import compute_latency
-from dtopt.utility_dual import COMPILED_PAIRS, WARM, UtilityDual
 from dtopt.utility_dual import MOST_PAIRS as UTILITY_PAIRS
-from dtopt.utility_segments import ServerUtility
+from dtopt.utility_dual import WARM, UtilityDual
+from dtopt.utility_segments import ServerUtility, exp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,12 +90,11 @@ def _utility_dual(problem: Migration, stop: Callable[[], bool] | None) -> float:
     if problem.n_users * problem.n_stations > UTILITY_PAIRS or not math.isfinite(alone) or stopped:
         return alone
     dual = UtilityDual.of(ServerUtility.of(problem))
-    compiled = problem.n_users * problem.n_stations >= COMPILED_PAIRS
     if problem.n_users * problem.n_stations > SPLIT_PAIRS:
-        value, _ = dual.ascend(temperatures=WARM, compiled=compiled, stop=stop)
+        value, _ = dual.ascend(temperatures=WARM, stop=stop)
     else:
-        value, prices = dual.ascend(compiled=compiled, stop=stop)
-        value = min(value, dual.tighten(prices, ACCURACY, compiled=compiled, stop=stop)[0])
+        value, prices = dual.ascend(stop=stop)
+        value = min(value, dual.tighten(prices, ACCURACY, stop=stop)[0])
     return min(alone, value - (1.0 - problem.beta) * float(problem.energy_j.sum()))
 
 
@@ -109,7 +108,7 @@ def _utility_alone(problem: Migration) -> float:
         share = problem.demand(users, stations) if problem.sharing == "fixed" else cpu[None, :]
         latency = problem.transfer_latency(users, stations) + compute_latency(problem.load_cycles[users], share)
         deadline = problem.network.users.deadline_s[users]
-        utility = problem.beta * np.exp(deadline - latency)
+        utility = problem.beta * exp(deadline - latency)
         if problem.deadline == "soft":
             late = np.where(np.isfinite(latency), np.maximum(0.0, latency - deadline), 0.0)
             utility = utility - problem.deadline_penalty * late

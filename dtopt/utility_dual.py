@@ -9,14 +9,13 @@ best of its segments is what the server can win, and the sum over servers with Î
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit
-from threadpoolctl import ThreadpoolController
 
+from dtopt._core import AscentParams, UtilitySegments
+from dtopt.halting import cancellation
 from dtopt.utility_segments import Segments
 from dtopt.utility_start import Equilibrium
 
@@ -30,8 +29,6 @@ __all__ = ["MOST_PAIRS", "UtilityDual"]
 
 #: Above this many pairs the matrices of worth at all ends of segments take too much memory and time.
 MOST_PAIRS = 2_000_000
-#: From this many pairs on the compiled kernel pays for being loaded.
-COMPILED_PAIRS = 3_000
 #: Temperatures of the smoothed ascent, as parts of the unit of prices (`Equilibrium.unit`).
 TEMPERATURES = (0.03, 0.01, 0.003, 0.001, 0.0003)
 #: The same after segments were split, from the prices that there were.
@@ -53,9 +50,10 @@ ROUNDING = 64 * float(np.finfo(np.float64).eps)
 ROUNDS = 4
 
 
-@cache
-def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()
+def _params() -> AscentParams:
+    params = AscentParams()
+    params.iterations, params.memory, params.least_gain = ITERATIONS, MEMORY, PRECISION
+    return params
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,35 +150,23 @@ class UtilityDual:
         rounding = ROUNDING * float(np.abs(serve).sum() + summed.sum() + best.sum())
         return float(serve.sum() + best.sum() + rounding)
 
+    @cached_property
+    def core(self) -> UtilitySegments:
+        """The same for the compiled core."""
+        return UtilitySegments(
+            worth=np.ascontiguousarray(self.worth),
+            weight=np.ascontiguousarray(self.weight),
+            level=np.ascontiguousarray(self.level),
+            places=np.ascontiguousarray(self.places),
+            starts=self.starts,
+        )
+
     def smoothed(self, prices: FloatArray, temperature: float) -> tuple[float, FloatArray]:
-        """Return g with its maxima softened, which lies above it, and its gradient."""
-        serve, load, place = self.split(prices)
-        ratio = self.margins(prices) / temperature
-        chosen = expit(ratio)
-        value = temperature * np.logaddexp(0.0, ratio).sum(axis=2)
-        value += load[:, None] * self.level + (place * self.places)[:, None]
-        value[self.segments.single, 1] = -np.inf
-        share, total = np.empty_like(value), float(serve.sum())
-        for first, last in zip(self.starts[:-1], self.starts[1:], strict=True):
-            most = value[first:last].max()
-            part = np.exp((value[first:last] - most) / temperature)
-            share[first:last] = part / part.sum()
-            total += float(most + temperature * np.log(part.sum()))
-        slope = np.empty(prices.size)
-        serving, loading, placing = self.split(slope)
-        serving[:] = 1.0 - np.tensordot(share, chosen, 2)
-        loading[:] = (share * (self.level - (chosen * self.weight).sum(axis=2))).sum(axis=1)
-        placing[:] = (share * (self.places[:, None] - chosen.sum(axis=2))).sum(axis=1)
-        return total, slope
+        """Return g with its maxima softened, which lies above it, and its gradient.
 
-    def _compiled(self) -> Callable[[FloatArray, float], tuple[float, FloatArray]]:
-        """Return `smoothed` as compiled code."""
-        from dtopt import utility_kernel
-
-        # Writable copies in rows: to Numba other layouts are other types, to be compiled for anew.
-        data = [np.array(x) for x in (self.worth, self.weight, self.level, self.places, self.starts)]
-        kernel: Callable[..., tuple[float, FloatArray]] = utility_kernel.smoothed
-        return lambda prices, temperature: kernel(*data, prices, temperature)
+        max(0, x) becomes T log(1 + e^(x/T)), and the maximum over ends of segments T log Î£ e^(x/T).
+        """
+        return self.core.smoothed(np.ascontiguousarray(prices), temperature)
 
     # --- ascent ---------------------------------------------------------------------------------------------------
 
@@ -204,53 +190,24 @@ class UtilityDual:
         unit[n : n + segments] /= np.where(weight > 0, weight, 1.0)
         return unit
 
-    def settled(self, prices: FloatArray, *, compiled: bool = False) -> FloatArray:
+    def settled(self, prices: FloatArray) -> FloatArray:
         """Return prices with each segment's price of load where the segment wins least, the others as they are."""
         n, segments = self.worth.shape[2], self.level.shape[0]
-        serve, load, place = self.split(prices)
         unit = self._units()[n : n + segments]
-        if compiled:
-            from dtopt import utility_kernel
-
-            data = (self.worth, self.weight, self.level, self.places, serve, load, place, unit)
-            kernel: Callable[..., FloatArray] = utility_kernel.settled
-            return np.concatenate([serve, kernel(*(np.array(x) for x in data), HALVINGS), place])
-
-        def slope(load: FloatArray) -> FloatArray:
-            trial = np.concatenate([serve, load, place])
-            margins = self.margins(trial)
-            gains = self.gains(trial, margins)
-            end = np.where(self.segments.single, 0, gains.argmax(axis=1))
-            rows = np.arange(segments)
-            taken = ((margins > 0) * self.weight).sum(axis=2)
-            return np.asarray(self.level[rows, end] - taken[rows, end])
-
-        low, high = np.zeros(segments), load.copy()
-        step = np.maximum(load, unit)
-        short = slope(high) < 0
-        while short.any():
-            low, high = np.where(short, high, low), np.where(short, high + step, high)
-            step = 2.0 * step
-            short &= slope(high) < 0
-        for _ in range(HALVINGS):
-            middle = 0.5 * (low + high)
-            falls = slope(middle) < 0
-            low, high = np.where(falls, middle, low), np.where(falls, high, middle)
-        trial = np.concatenate([serve, high, place])
-        better = self.gains(trial).max(axis=1) < self.gains(prices).max(axis=1)
-        return np.concatenate([serve, np.where(better, high, load), place])
+        load = self.core.settled(np.ascontiguousarray(prices), unit, HALVINGS)
+        return np.concatenate([prices[:n], load, prices[n + segments :]])
 
     def ascend(
         self,
         start: FloatArray | None = None,
         temperatures: tuple[float, ...] = TEMPERATURES,
         *,
-        compiled: bool = False,
         stop: Callable[[], bool] | None = None,
     ) -> tuple[float, FloatArray]:
         """Return the least value found over all temperatures, and its prices.
 
-        Only the segments near the best of their servers take part in the ascent; the others' prices follow.
+        Only the segments near the best of their servers take part in the ascent; the others' prices follow. It ends
+        where the time of the run under way is over.
 
         Parameters
         ----------
@@ -258,71 +215,47 @@ class UtilityDual:
             Prices to begin with.
         temperatures : tuple of float
             Falling, as parts of the unit of prices (`Equilibrium.unit`).
-        compiled : bool
-            Whether to use the Numba kernel.
         stop : callable
-            Asked at each iteration.
+            Asked at each temperature.
         """
-        prices = self.settled(self.first_prices() if start is None else start, compiled=compiled)
+        prices = self.settled(self.first_prices() if start is None else start)
         best, kept = self.value(prices), prices
         near = np.zeros(self.level.shape[0], dtype=bool)
         reach = self.start.unit * (NEAR if self.utility.slack.size <= MANY_PAIRS else NEARER)
-        with _thread_pools().limit(limits=1):
-            for temperature in temperatures:
-                if stop is not None and stop():
-                    break
-                gains = self.gains(prices).max(axis=1)
-                # Segments that were near stay in. Else the ascent stalls: it moves until one that was left out leads.
-                near |= gains >= self._best(gains[:, None]) - reach
-                prices = prices.copy()
-                serve, load, place = self.split(prices)
-                part = self.only(near)
-                found = part._descend(self.prices_of(near, prices), temperature, compiled, stop)
-                serve[:], load[near], place[near] = part.split(found)
-                prices = self.settled(prices, compiled=compiled)
-                value = self.value(prices)
-                if value < best:
-                    best, kept = value, prices
+        unit, fixed, token = self._units(), self._fixed(), cancellation()
+        for temperature in temperatures:
+            if token.requested() or (stop is not None and stop()):
+                break
+            gains = self.gains(prices).max(axis=1)
+            # Segments that were near stay in. Else the ascent stalls: it moves until one that was left out leads.
+            near |= gains >= self._best(gains[:, None]) - reach
+            prices = self.core.descend(
+                prices=prices,
+                kept=near,
+                temperature=temperature * self.start.unit,
+                unit=unit,
+                fixed=fixed,
+                scale=self.worth.shape[2] * self.start.unit,
+                params=_params(),
+                cancellation=token,
+            )
+            prices = self.settled(prices)
+            value = self.value(prices)
+            if value < best:
+                best, kept = value, prices
         return best, kept
 
-    def _descend(
-        self, prices: FloatArray, temperature: float, compiled: bool, stop: Callable[[], bool] | None
-    ) -> FloatArray:
-        """Return the prices at which the dual smoothed at one temperature is least, by L-BFGS."""
+    def _fixed(self) -> BoolArray:
+        """Return which prices stay at 0: of places, where levels say all of them or there are enough for everyone."""
         n, segments = self.worth.shape[2], self.level.shape[0]
-        smoothed, unit = self._compiled() if compiled else self.smoothed, self._units()
-        # Levels say all of places under equal sharing, and elsewhere places may be enough for all.
-        bind = self.places < np.isfinite(self.worth).any(axis=1).sum(axis=1)
-        limits: list[tuple[float | None, float | None]] = [(None, None)] * n + [(0.0, None)] * segments
-        limits += [(0.0, None if binds and not self.utility.discrete else 0.0) for binds in bind.tolist()]
-        offset, scale = self.value(prices), n * self.start.unit
-
-        def scaled(x: FloatArray, temperature: float) -> tuple[float, FloatArray]:
-            value, slope = smoothed(x * unit, temperature)
-            return (value - offset) / scale, slope * unit / scale
-
-        def halt(_: FloatArray) -> None:
-            if stop is not None and stop():
-                raise StopIteration
-
-        found = minimize(  # type: ignore[call-overload] # the stubs do not take this callback
-            scaled,
-            prices / unit,
-            (temperature * self.start.unit,),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=limits,
-            callback=halt,
-            options={"maxiter": ITERATIONS, "maxcor": MEMORY, "ftol": PRECISION, "gtol": 1e-9},
-        )
-        return np.asarray(found.x * unit)
+        enough = self.places >= np.isfinite(self.worth).any(axis=1).sum(axis=1)
+        return np.concatenate([np.zeros(n + segments, dtype=bool), enough | self.utility.discrete])
 
     def tighten(
         self,
         prices: FloatArray,
         accuracy: float,
         *,
-        compiled: bool = False,
         stop: Callable[[], bool] | None = None,
     ) -> tuple[float, FloatArray, UtilityDual]:
         """Split the segments that the value at some prices rests on and ascend again, while that lowers it.
@@ -332,7 +265,7 @@ class UtilityDual:
         prices : ndarray
         accuracy : float
             Relative to the value: what is not worth another round.
-        compiled, stop
+        stop : callable
             See `ascend`.
 
         Returns
@@ -348,7 +281,7 @@ class UtilityDual:
             if finer is dual or (stop is not None and stop()):
                 break
             dual, before = finer, value
-            value, prices = dual.ascend(start, WARM, compiled=compiled, stop=stop)
+            value, prices = dual.ascend(start, WARM, stop=stop)
             if before - value <= accuracy * abs(value):
                 break
         return value, prices, dual

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dtopt import _core
+
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.problem import DeadlineMode, Migration, Sharing
 
-__all__ = ["Segments", "ServerUtility", "highest_level"]
+__all__ = ["Segments", "ServerUtility", "exp", "highest_level"]
 
 #: Ends of a server's first segments, as parts of the level it is expected to have.
 FIRST_EDGES = (0.5, 0.8, 0.93, 1.0, 1.07, 1.25, 2.0)
@@ -31,6 +33,11 @@ TOLERANCE = 1.1e-9
 ROUNDING = 1e-9
 #: Halvings in the search for the largest level that a server can reach.
 HALVINGS = 60
+
+
+def exp(x: FloatArray) -> FloatArray:
+    """Return e to the power of x, of any shape, with the same bits on every CPU."""
+    return _core.exp(np.ascontiguousarray(x).reshape(-1)).reshape(x.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +234,7 @@ class ServerUtility:
         able = np.isfinite(self.slack)
         late = np.where(able, self.growth[:, None] * (self.rate * level) - np.where(able, self.slack, 0.0), 0.0)
         grows = late < 0 if self.clamps else np.ones_like(able)
-        worth = self.beta * np.exp(np.maximum(-late, 0.0) if self.clamps else -late)
+        worth = self.beta * exp(np.maximum(-late, 0.0) if self.clamps else -late)
         fall = worth * grows + self.penalty * (late > 0)
         worth = worth - self.penalty * np.maximum(late, 0.0)
         return np.where(able, worth, 0.0), np.where(able, fall * self.growth[:, None] * self.rate, 0.0)
@@ -248,7 +255,7 @@ class ServerUtility:
         able = np.isfinite(slack)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             late = np.where(able, growth * ends - slack, 0.0)
-            worth = self.beta * np.exp(np.maximum(-late, 0.0) if self.clamps else -late)
+            worth = self.beta * exp(np.maximum(-late, 0.0) if self.clamps else -late)
             if self.penalty > 0:
                 # −max(0, x) is below both of its pieces; the one that holds in the middle is taken for all.
                 worth = worth - np.where(growth * middle > slack, self.penalty * late, 0.0)

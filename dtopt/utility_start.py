@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import logsumexp
+
+from dtopt._core import log
+from dtopt.utility_segments import exp
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray
@@ -61,13 +63,13 @@ class Equilibrium:
         typical = weight.sum(axis=0) / np.maximum(able.sum(axis=0), 1)
         for temperature in spread * np.geomspace(WARMEST, COLDEST, ROUNDS):
             ratio = (worth - load * weight - place) / temperature
-            chosen = np.exp(ratio - ratio.max(axis=1, keepdims=True))
+            chosen = exp(ratio - ratio.max(axis=1, keepdims=True))
             chosen /= chosen.sum(axis=1, keepdims=True)
             count, held = chosen.sum(axis=0), (chosen * weight).sum(axis=0)
-            full = np.log(np.maximum(count, 1e-9) / np.maximum(utility.capacity, 1e-9))
+            full = log(np.maximum(count, 1e-9) / np.maximum(utility.capacity, 1e-9))
             place = np.maximum(0.0, place + temperature * full)
             if utility.demand is not None:
-                over = np.where(typical > 0, temperature * np.log(np.maximum(held, 1e-9)), 0.0)
+                over = np.where(typical > 0, temperature * log(np.maximum(held, 1e-9)), 0.0)
                 over = over / np.where(typical > 0, typical, 1.0)
                 load = np.maximum(0.0, load + STEP * over)
                 continue
@@ -76,7 +78,9 @@ class Equilibrium:
             load = load + STEP * ((chosen * fall).sum(axis=0) - load)
             worth, fall = utility.at(level)
             worth = np.where(able, worth, -np.inf)
-        serve = temperature * logsumexp((worth - load * weight - place) / temperature, axis=1)
+        gain = worth - load * weight - place
+        most = gain.max(axis=1)
+        serve = most + temperature * log(exp((gain - most[:, None]) / temperature).sum(axis=1))
         # Where users are indifferent between servers, worth varies with the levels, and the spread is no unit.
         external = float((load * weight.sum(axis=0)).sum() / able.sum())
         return cls(np.asarray(serve), load, place, level, max(spread, external))

@@ -14,10 +14,6 @@ from concurrent.futures import ProcessPoolExecutor
 #: Functions that compile, those that take longest first.
 KERNELS = (
     "solvers.clairvoyant:compile_kernels",
-    "solvers.local_search.utility:compile_kernels",
-    "solvers.local_search.shifts:compile_shifts",
-    "solvers.policies.slot_search:compile_search",
-    "solvers.policies.values:compile_values",
     "solvers.environments.decoding:compile_kernels",
 )
 

@@ -122,4 +122,17 @@ DTOPT_INLINE double log1p(double x) {
     return k * LN2_HIGH - ((rest.half - tail) - f);
 }
 
+// Return log(1 + x) for 0 <= x <= 1, with the bits of `log1p`, without a branch.
+DTOPT_INLINE double log1p_unit(double x) {
+    using namespace elementary;
+    const double one_more = 1.0 + x;
+    // As `split`: 1 + x is halved from √2 on.
+    const double above = std::bit_cast<std::int64_t>(one_more) >= ROOT_HALF_BITS + (std::int64_t{1} << 52) ? 1.0 : 0.0;
+    const double f = one_more * (1.0 - 0.5 * above) - 1.0;
+    const Rest rest = log_of_rest(f);
+    const double lost = (above > 0.0 ? 1.0 - (one_more - x) : x - (one_more - 1.0)) / one_more;
+    const double tail = rest.tail + (above * LN2_LOW + lost);
+    return above * LN2_HIGH - ((rest.half - tail) - f);
+}
+
 }  // namespace dtopt

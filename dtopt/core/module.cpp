@@ -9,6 +9,7 @@
 namespace dtopt {
 
 void bind_prices(nb::module_& module);
+void bind_utility(nb::module_& module);
 
 namespace {
 
@@ -50,4 +51,5 @@ NB_MODULE(_core, module) {
         .def("below", &Random::below, "bound"_a, "Return a random whole number from 0 to bound - 1.")
         .def("uniform", &Random::uniform, "Return a random number in [0, 1).");
     bind_prices(module);
+    bind_utility(module);
 }

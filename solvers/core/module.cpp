@@ -7,6 +7,7 @@ void bind_decoder(nb::module_& module);
 void bind_knapsack(nb::module_& module);
 void bind_local_search(nb::module_& module);
 void bind_neighbourhood(nb::module_& module);
+void bind_migration(nb::module_& module);
 void bind_placement(nb::module_& module);
 void bind_placement_state(nb::module_& module);
 void bind_sets(nb::module_& module);
@@ -26,4 +27,5 @@ NB_MODULE(_core, module) {
     bind_knapsack(module);
     bind_neighbourhood(module);
     bind_decoder(module);
+    bind_migration(module);
 }

@@ -13,7 +13,6 @@ from solvers.conflicts import name_conflict
 from solvers.exact.enumeration import best_partition, can_enumerate
 from solvers.exact.migration import search_migration
 from solvers.exact.placement import PlacementSearch
-from solvers.local_search.utility import compile_kernels as compile_utility_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +118,6 @@ def _enumerated(run: Run) -> bool:
 def compile_for(problem: Problem) -> None:
     """Compile what a run on a problem may use, or load it from Numba's cache, before its clock starts."""
     if isinstance(problem, Migration):
-        compile_utility_kernels()
         return
 
 

@@ -13,7 +13,7 @@ from dtopt.utility_dual import WARM, UtilityDual
 from dtopt.utility_segments import ServerUtility
 from solvers import greedy
 from solvers.exact.segments import SegmentedMigration
-from solvers.local_search.utility import UtilitySearch
+from solvers.local_search.utility import improve, view_of
 from solvers.milp.engine import TIGHT, solve_model
 
 if TYPE_CHECKING:
@@ -61,11 +61,11 @@ def search_migration(run: Run, problem: Migration) -> None:
 
 
 class _Search:
-    """The state of one search: run, utilities and their local search."""
+    """The state of one search: run, utilities and their view."""
 
     def __init__(self, run: Run, problem: Migration, utility: ServerUtility) -> None:
         self.run, self.problem, self.utility = run, problem, utility
-        self.local = UtilitySearch.of(utility)
+        self.view = view_of(utility)
         self.constant = -(1.0 - problem.beta) * float(problem.energy_j.sum())
         # Nodes within the gap asked for need no more work; a little less, so that the gap is reached and not just met.
         self.tolerance = max(OPTIMALITY_GAP / 2, 0.99 * run.stop.target_gap())
@@ -97,8 +97,8 @@ class _Search:
         n, m = self.problem.n_users, self.problem.n_stations
         operations = (n * m + n * n) * max(1.0, n / m)
         iterations = int(min(iterations, OPERATIONS / operations))
-        if np.isfinite(self.local.value(association)):
-            self.run.offer(self.local.improve(association, iterations, seed))
+        if np.isfinite(self.view.value(association)):
+            self.run.offer(improve(self.view, association, iterations, seed))
 
     # --- the search -----------------------------------------------------------------------------------------------
 
@@ -110,7 +110,7 @@ class _Search:
             self.improve(first.association, 0, run.seed)
         run.check()
         dual = UtilityDual.of(self.utility)
-        value, prices = dual.ascend(compiled=True, stop=run.should_stop)
+        value, prices = dual.ascend(stop=run.should_stop)
         self.offer_bound(value)
         if self.settled():
             return
@@ -137,7 +137,7 @@ class _Search:
             if finer.level.shape == dual.level.shape and (finer.level == dual.level).all():
                 break
             dual, before = finer, self.run.gap
-            value, prices = dual.ascend(start, WARM, compiled=True, stop=self.run.should_stop)
+            value, prices = dual.ascend(start, WARM, stop=self.run.should_stop)
             self.offer_bound(value)
             if self.settled():
                 break

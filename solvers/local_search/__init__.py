@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.errors import InputError, UnsupportedProblemError
+from dtopt.halting import cancellation
 from dtopt.price_dual import PriceDual
 from dtopt.problem import Migration, Placement
 from dtopt.run import Run, Stopped
@@ -95,11 +96,6 @@ def solve(
         raise UnsupportedProblemError(f"local-search takes up to {MOST_PAIRS:,} pairs of user and server in P2")
     if workers < 1:
         raise InputError(f"must be >= 1, got {workers}", where="workers")
-    # Here and not above: importing Numba takes longer than many a run of other solvers.
-    if not isinstance(problem, Placement):
-        from solvers.local_search.utility import compile_kernels
-
-        compile_kernels()
     run = Run(
         problem,
         "local-search",
@@ -274,22 +270,22 @@ def offer(run: Run, search: Search) -> None:
 
 def _search_migration(run: Run, problem: Migration) -> None:
     from dtopt.utility_segments import ServerUtility
-    from solvers.local_search.utility import UtilitySearch
+    from solvers.local_search.utility import search_from, view_of
 
     if (problem.previous >= 0).all():
         run.offer(problem.previous)
     greedy.begin(run)
     if run.solution is None:
         return
-    search = UtilitySearch.of(ServerUtility.of(problem))
+    search = search_from(view_of(ServerUtility.of(problem)), run.solution.association, run.seed)
     patience = PATIENCE + PATIENCE_PER_SERVER * problem.n_stations
     step = max(1, SWAPS // problem.n_users**2)
     improved_at = 0
     while run.iterations - improved_at < patience:
         run.check()
         before = run.evaluation
-        # The seed of each slice follows from the iterations done, so that slices do not repeat each other.
-        run.offer(search.improve(run.solution.association, step, run.seed + 7919 * run.iterations))
+        search.run(step, cancellation())
+        run.offer(search.association)
         run.iterations += step
         if run.evaluation is not before:
             improved_at = run.iterations

@@ -9,12 +9,12 @@ import numpy as np
 
 from dtopt.arrays import number
 from dtopt.errors import InputError
+from dtopt.halting import cancellation
 from dtopt.sharing import compute_latency
 from dtopt.simulation.forecast import FORECASTS
 from dtopt.simulation.policy import Decision
-from solvers.local_search.utility import FIXED
-from solvers.policies.slot_search import columns_of, compile_search, search_slot, slot_arrays
-from solvers.policies.values import Horizon, compile_values, continuation
+from solvers._core import Horizon, Sharing
+from solvers.policies.slot_search import columns_of, search_slot, slot_view
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray
@@ -33,8 +33,8 @@ WORST = 1e6
 class Lookahead:
     """Decide each slot for its own sake and that of the next ones, by a forecast of them.
 
-    The slot's own utility is exact; to it comes what being on a server is worth later (`continuation`): the value of
-    the user's best way through the forecast slots, given the loads that all users' ways put on servers.
+    The slot's own utility is exact; to it comes what being on a server is worth later: the value of the user's best way
+    through the forecast slots, given the loads that all users' ways put on servers (`solvers/core/horizon.hpp`).
 
     Parameters
     ----------
@@ -64,8 +64,6 @@ class Lookahead:
             if getattr(self, name) < least:
                 raise InputError(f"must be >= {least}, got {getattr(self, name)}", where=name)
         number(self.tail, "tail", minimum=0.0)
-        compile_search()
-        compile_values()
 
     def decide(self, observation: Observation) -> Decision:
         """Return a local optimum of the slot's utility and what it leads to."""
@@ -79,10 +77,10 @@ class Lookahead:
 
 def _bonus(problem: Migration, ahead: Forecast, tail: float, sweeps: int) -> FloatArray:
     """Return what each allowed server is worth to each user after this slot, shape (n, S)."""
-    now, servers = slot_arrays(problem)
+    now, servers = slot_view(problem)
     horizon = _horizon(problem, ahead, tail)
     start = columns_of(problem.previous, servers, problem.n_stations)
-    value, _ = continuation(horizon, start, sweeps)
+    value, _ = horizon.continuation(start, sweeps, cancellation())
     # Only differences between a user's servers matter; where there is no way at all, they must not drown the others'.
     value = np.maximum(value - value.max(axis=1, keepdims=True), -WORST)
     return np.asarray(np.where(np.isfinite(now.slack), value, 0.0))
@@ -90,7 +88,7 @@ def _bonus(problem: Migration, ahead: Forecast, tail: float, sweeps: int) -> Flo
 
 def _horizon(problem: Migration, ahead: Forecast, tail: float) -> Horizon:
     """Return this slot, in which moving is counted by the way, and the forecast ones."""
-    now, servers = slot_arrays(problem)
+    now, servers = slot_view(problem)
     network = problem.network
     n, steps = problem.n_users, len(ahead.rate_bps)
     everywhere = np.arange(problem.n_stations)
@@ -104,7 +102,7 @@ def _horizon(problem: Migration, ahead: Forecast, tail: float) -> Horizon:
     deadline = network.users.deadline_s
     able = (network.stations.capacity[servers] > 0)[None, :]
     compute: FloatArray | float = 0.0
-    if now.mode == FIXED:
+    if now.sharing == Sharing.FIXED:
         pairs = np.arange(n)[:, None], servers[None, :]
         compute = compute_latency(problem.load_cycles[:, None], problem.demand(*pairs))
         able = able & (problem.reserved_part(*pairs) <= 1.0)
@@ -128,8 +126,8 @@ def _horizon(problem: Migration, ahead: Forecast, tail: float) -> Horizon:
         rate=rate,
         size=now.size,
         part=part,
-        move=np.array(move),
-        gap=np.array(distance[servers]),
+        move=np.ascontiguousarray(move),
+        gap=np.ascontiguousarray(distance[servers]),
         stays=stays,
         weight=weight,
         beta=now.beta,

@@ -13,7 +13,7 @@ from dtopt.registry import solve
 from dtopt.simulation.policy import Decision
 from dtopt.solution import Solution
 from dtopt.stop import AnyOf, GapReached, MaxRuntime
-from solvers.policies.slot_search import compile_search, search_slot
+from solvers.policies.slot_search import search_slot
 
 if TYPE_CHECKING:
     from dtopt.simulation.observation import Observation
@@ -39,7 +39,6 @@ class LocalSearch:
     def __post_init__(self) -> None:
         if self.iterations < 0:
             raise InputError(f"must be >= 0, got {self.iterations}", where="iterations")
-        compile_search()
 
     def decide(self, observation: Observation) -> Decision:
         """Return a local optimum near the association of the slot before."""
@@ -72,7 +71,6 @@ class MyopicExact:
     def __post_init__(self) -> None:
         number(self.gap, "gap", minimum=0.0)
         number(self.time_limit, "time_limit", minimum=0.0)
-        compile_search()
 
     def decide(self, observation: Observation) -> Decision:
         """Return an optimal association."""

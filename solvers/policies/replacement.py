@@ -14,7 +14,7 @@ from dtopt.registry import solve
 from dtopt.simulation.policy import Decision
 from dtopt.solution import Solution
 from solvers.policies.repair import overfull
-from solvers.policies.slot_search import compile_search, search_slot
+from solvers.policies.slot_search import search_slot
 
 if TYPE_CHECKING:
     from dtopt.arrays import IntArray
@@ -45,7 +45,6 @@ class Replacement:
 
     def __post_init__(self) -> None:
         int_array(self.every, "every", shape=(), minimum=1)
-        compile_search()
 
     def decide(self, observation: Observation) -> Decision:
         """Return an association, and other servers where they pay."""

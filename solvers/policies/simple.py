@@ -10,13 +10,13 @@ import numpy as np
 from dtopt.simulation.policy import Decision
 from solvers import nearest as nearest_solver
 from solvers.policies.repair import feasible_near
-from solvers.policies.slot_search import columns_of, slot_arrays
+from solvers.policies.slot_search import columns_of, slot_view
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.problem import Migration
     from dtopt.simulation.observation import Observation
-    from solvers.local_search.utility import Arrays
+    from solvers._core import MigrationView
 
 __all__ = ["GreedyUtility", "Nearest", "Stay", "choose"]
 
@@ -61,45 +61,47 @@ class GreedyUtility:
         target has the highest utility, which is what is taken. A user stays where several are equal.
         """
         problem = observation.problem
-        return Decision(feasible_near(problem, choose(problem, *slot_arrays(problem))))
+        return Decision(feasible_near(problem, choose(problem, *slot_view(problem))))
 
 
-def choose(problem: Migration, u: Arrays, servers: IntArray) -> IntArray:
+def choose(problem: Migration, view: MigrationView, servers: IntArray) -> IntArray:
     """Return where users go who choose one after the other, what pairs are worth beyond the slot included.
 
     Parameters
     ----------
     problem : Migration
-    u, servers
-        See `solvers.policies.slot_search.slot_arrays`.
+    view, servers
+        See `solvers.policies.slot_search.slot_view`.
 
     Returns
     -------
     ndarray of int, shape (n,)
         -1 for those who found no room.
     """
-    n, m = u.slack.shape
+    slack, growth, rate, size, part = view.slack, view.growth, view.rate, view.size, view.part
+    demands, bonus, capacity = view.demand, view.bonus, view.capacity
+    n, m = slack.shape
     start = columns_of(problem.previous, servers, problem.n_stations)
     placed = start >= 0
-    level: FloatArray = np.bincount(start[placed], weights=u.size[placed], minlength=m) * u.part
+    level: FloatArray = np.bincount(start[placed], weights=size[placed], minlength=m) * part
     count: IntArray = np.bincount(start[placed], minlength=m)
     taken: FloatArray = np.zeros(m)
     if problem.sharing == "fixed":
-        held = u.demand[placed, start[placed]]
+        held = demands[placed, start[placed]]
         taken = np.asarray(np.bincount(start[placed], weights=held, minlength=m), dtype=np.float64)
     for i in range(n):
         home = start[i]
-        load = u.size[i] * u.part
-        demand = u.demand[i] if problem.sharing == "fixed" else np.zeros(m)
+        load = size[i] * part
+        demand = demands[i] if problem.sharing == "fixed" else np.zeros(m)
         if home >= 0:
             level[home] -= load[home]
             count[home] -= 1
             taken[home] -= demand[home]
-        room = (count < u.capacity) & (taken + demand <= 1.0) & np.isfinite(u.slack[i])
-        late = np.where(room, u.growth[i] * u.rate * (level + load) - u.slack[i], 0.0)
-        utility = np.where(room, u.beta * np.exp(-late) - u.penalty * np.maximum(late, 0.0), -np.inf)
-        if u.bonus.size:
-            utility = utility + u.bonus[i]
+        room = (count < capacity) & (taken + demand <= 1.0) & np.isfinite(slack[i])
+        late = np.where(room, growth[i] * rate * (level + load) - slack[i], 0.0)
+        utility = np.where(room, view.beta * np.exp(-late) - view.penalty * np.maximum(late, 0.0), -np.inf)
+        if bonus.size:
+            utility = utility + bonus[i]
         best = int(utility.argmax())
         if home >= 0 and not utility[best] > utility[home]:
             best = int(home)

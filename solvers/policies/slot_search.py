@@ -8,30 +8,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.evaluation import evaluate
+from dtopt.halting import cancellation
 from dtopt.sharing import compute_latency
 from dtopt.solution import Solution
-from solvers.local_search.shifts import ENOUGH, PASSES, TRIES, compile_shifts, settle
-from solvers.local_search.utility import MODES, Arrays, UtilitySearch, compile_kernels
+from solvers._core import MigrationView, ShiftParams, ShiftSearch
+from solvers.local_search.utility import SHARINGS, improve
 from solvers.policies.repair import feasible_near, granted, with_room_for
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.problem import Migration
 
-__all__ = ["columns_of", "compile_search", "search_arrays", "search_slot", "slot_arrays"]
+__all__ = ["columns_of", "search_slot", "search_view", "slot_view"]
 
 #: Up to so many pairs of users swaps and kicks are tried too.
 SWAPPED_PAIRS = 40_000
+#: Where swaps do not come after it, the shifts end with a pass that gains less than this part of the whole.
+ENOUGH = 1e-3
 
 
-def compile_search() -> None:
-    """Compile all of it, before any clock starts."""
-    compile_kernels()
-    compile_shifts()
-
-
-def slot_arrays(problem: Migration, bonus: FloatArray | None = None) -> tuple[Arrays, IntArray]:
-    """Return utilities by user and server as the kernels take them, and which servers their S columns are.
+def slot_view(problem: Migration, bonus: FloatArray | None = None) -> tuple[MigrationView, IntArray]:
+    """Return the view of a slot for the compiled searches, and which servers its S columns are.
 
     Parameters
     ----------
@@ -45,7 +42,7 @@ def slot_arrays(problem: Migration, bonus: FloatArray | None = None) -> tuple[Ar
     cpu = problem.network.stations.cpu_hz[servers]
     deadline = np.array(problem.network.users.deadline_s)
     latency = problem.transfer_latency(users, columns)
-    demand = np.zeros((1, 1))
+    demand = None
     growth, rate, size, part = np.zeros(n), np.ones(servers.size), np.zeros(n), np.zeros(servers.size)
     if problem.sharing == "fixed":
         latency = latency + compute_latency(problem.load_cycles[:, None], problem.demand(users, columns))
@@ -62,22 +59,21 @@ def slot_arrays(problem: Migration, bonus: FloatArray | None = None) -> tuple[Ar
             growth, rate, size, part = problem.load_cycles, 1.0 / cpu, np.ones(n), np.ones(servers.size)
         else:
             growth, size, part = problem.root_load, problem.root_load, 1.0 / cpu
-    arrays = Arrays(
+    view = MigrationView(
         slack=np.where(allowed, deadline[:, None] - latency, -np.inf),
+        demand=demand,
         deadline=deadline,
-        growth=np.array(growth),
-        rate=np.array(rate),
-        size=np.array(size),
-        part=np.array(part),
-        demand=np.array(demand, order="C"),
+        growth=np.ascontiguousarray(growth),
+        rate=rate,
+        size=np.ascontiguousarray(size),
+        part=part,
         capacity=np.minimum(problem.network.stations.capacity[servers], n).astype(np.int64),
         beta=float(problem.beta),
         penalty=0.0 if problem.deadline == "hard" else float(problem.deadline_penalty),
         hard=problem.deadlines_bind,
-        mode=MODES[problem.sharing],
-        bonus=np.zeros((0, 0)) if bonus is None else np.array(bonus, order="C"),
+        sharing=SHARINGS[problem.sharing],
     )
-    return arrays, servers
+    return view if bonus is None else view.with_bonus(np.ascontiguousarray(bonus)), servers
 
 
 def columns_of(association: IntArray, servers: IntArray, stations: int) -> IntArray:
@@ -116,34 +112,33 @@ def search_slot(
         Kicks, in small slots.
     seed : int
     """
-    arrays, servers = slot_arrays(problem, bonus)
-    return search_arrays(problem, start, arrays, servers, iterations=iterations, seed=seed)
+    view, servers = slot_view(problem, bonus)
+    return search_view(problem, start, view, servers, iterations=iterations, seed=seed)
 
 
-def search_arrays(
+def search_view(
     problem: Migration,
     start: IntArray,
-    arrays: Arrays,
+    view: MigrationView,
     servers: IntArray,
     *,
     iterations: int = 0,
     seed: int = 0,
     swaps: bool = True,
 ) -> IntArray:
-    """Do what `search_slot` does, on arrays that `slot_arrays` has made, the bonus among them.
+    """Do what `search_slot` does, on a view that `slot_view` has made, the bonus in it.
 
     Without `swaps` and where deadlines are soft it ends with shifts, and their result is not judged: it is feasible.
     """
     small = problem.n_users**2 <= SWAPPED_PAIRS
     enough = 0.0 if small else ENOUGH
-    found = columns_of(granted(problem, start), servers, problem.n_stations)
-    missing = settle(arrays, found, TRIES, PASSES, enough)
-    if not missing and not swaps and not arrays.hard:
+    found, missing = _shifted(view, columns_of(granted(problem, start), servers, problem.n_stations), enough)
+    if not missing and not swaps and not view.hard:
         return np.asarray(servers[found])
     if missing or not evaluate(problem, Solution(servers[found])).feasible:
         first = feasible_near(problem, start)
         if not evaluate(problem, Solution(first)).feasible:
-            bonus = arrays.bonus if arrays.bonus.size else None
+            bonus = view.bonus if view.bonus.size else None
             if problem.deadlines_bind:
                 # Hard deadlines that nobody can meet: as little as possible late.
                 wider = replace(problem, deadline="soft")
@@ -153,8 +148,16 @@ def search_arrays(
                 if not evaluate(wider, Solution(first)).feasible:
                     return first
             return search_slot(wider, first, bonus=bonus, iterations=iterations, seed=seed)
-        found = columns_of(first, servers, problem.n_stations)
-        settle(arrays, found, TRIES, PASSES, enough)
+        found, _ = _shifted(view, columns_of(first, servers, problem.n_stations), enough)
     if small and swaps:
-        found = UtilitySearch(arrays).improve(found, iterations, seed)
+        found = improve(view, found, iterations, seed)
     return np.asarray(servers[found])
+
+
+def _shifted(view: MigrationView, start: IntArray, enough: float) -> tuple[IntArray, int]:
+    """Return the association after shifts from a start, in columns, and how many users have no server."""
+    params = ShiftParams()
+    params.enough = enough
+    search = ShiftSearch(view, start)
+    search.run(params, cancellation())
+    return search.association, search.missing

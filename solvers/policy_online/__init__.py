@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from dtopt.simulation.policy import Decision
-from solvers.policies.slot_search import compile_search, search_arrays
+from solvers.policies.slot_search import search_view
 from solvers.policy_online.network import SHIPPED, Weights, corrections, load_weights
 from solvers.policy_online.view import look
 
@@ -47,15 +47,14 @@ class PolicyOnline:
         if self.corrected:
             network = load_weights(SHIPPED if self.weights is None else Path(self.weights))
             object.__setattr__(self, "network", network)
-        compile_search()
 
     def decide(self, observation: Observation) -> Decision:
         """Return a local optimum of the slot's utility and what servers are worth after it."""
         view = look(observation)
-        arrays = view.arrays._replace(bonus=bonus(view, self.network))
+        arrays = view.arrays.with_bonus(bonus(view, self.network))
         problem = observation.problem
         start = problem.previous
-        return Decision(search_arrays(problem, start, arrays, view.servers, seed=observation.seed, swaps=self.swaps))
+        return Decision(search_view(problem, start, arrays, view.servers, seed=observation.seed, swaps=self.swaps))
 
 
 def bonus(view: View, network: Weights | None) -> FloatArray:

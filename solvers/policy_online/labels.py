@@ -15,7 +15,7 @@ import numpy as np
 
 from dtopt.simulation import simulate
 from dtopt.simulation.policy import Decision
-from solvers.policies.slot_search import columns_of, search_arrays
+from solvers.policies.slot_search import columns_of, search_view
 from solvers.policy_online import bonus
 from solvers.policy_online.view import look
 
@@ -52,7 +52,7 @@ class Run(NamedTuple):
 
     slack, shape (T, N, S), is the time left before computing and moving, −inf where not allowed; bonus, shape
     (T, N, S), what the policy thought of what comes after; server, shape (T, N), where twins were put, -1 for users who
-    were absent; growth, rate, size, part as in `solvers.local_search.utility.Arrays`; move, shape (N,), s/m; between,
+    were absent; growth, rate, size, part as in `solvers._core.MigrationView`; move, shape (N,), s/m; between,
     shape (S, S), m.
     """
 
@@ -138,8 +138,8 @@ class _Recorder:
         problem = observation.problem
         view = look(observation)
         extra = bonus(view, self.network)
-        arrays = view.arrays._replace(bonus=extra)
-        found = search_arrays(problem, problem.previous, arrays, view.servers, seed=observation.seed, swaps=False)
+        arrays = view.arrays.with_bonus(extra)
+        found = search_view(problem, problem.previous, arrays, view.servers, seed=observation.seed, swaps=False)
         self.views.append(view)
         self.bonuses.append(extra)
         self.slacks.append(np.where(np.isfinite(view.arrays.slack), view.arrays.slack + view.away, -np.inf))

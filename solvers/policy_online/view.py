@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from solvers.policies.slot_search import columns_of, slot_arrays
+from solvers.policies.slot_search import columns_of, slot_view
 from solvers.policy_online.futures import (
     AHEAD,
     FITTED,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.problem import Migration
     from dtopt.simulation.observation import Observation, Past
-    from solvers.local_search.utility import Arrays
+    from solvers._core import MigrationView
 
     Floats32 = NDArray[np.float32]
 
@@ -84,14 +84,14 @@ FEATURES = len(PAIR_FEATURES) + len(USER_FEATURES)
 class View(NamedTuple):
     """What is seen of a slot.
 
-    arrays and servers are those of `solvers.policies.slot_search.slot_arrays`; column, shape (n,), is the column of the
+    arrays and servers are those of `solvers.policies.slot_search.slot_view`; column, shape (n,), is the column of the
     server that the twin is on, -1 for none; between, shape (S, S), is the wire from server to server, m; away, shape
     (n, S), the time that moving to each takes, s; unit, shape (n,), the user's utility on its best server at its mean
     rate, in which values are counted; value, shape (n, S), what each server is worth after this slot by the fitted
     future, less that of the best; shown, shape (n, S, `FEATURES`).
     """
 
-    arrays: Arrays
+    arrays: MigrationView
     servers: IntArray
     column: IntArray
     between: FloatArray
@@ -108,13 +108,13 @@ def look(observation: Observation) -> View:
 
 def look_back(past: Past, problem: Migration) -> View:
     """Return the view that there was of the slot of a past, from its P2."""
-    arrays, servers = slot_arrays(problem)
+    arrays, servers = slot_view(problem)
     before = columns_of(problem.previous, servers, problem.n_stations)
     return _viewed(past.users(past.slot), problem, past, arrays, servers, before)
 
 
 def _viewed(
-    users: IntArray, problem: Migration, past: Past, arrays: Arrays, servers: IntArray, before: IntArray
+    users: IntArray, problem: Migration, past: Past, arrays: MigrationView, servers: IntArray, before: IntArray
 ) -> View:
     network, slot = problem.network, past.slot
     n, m = users.size, servers.size

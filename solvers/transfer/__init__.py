@@ -12,7 +12,7 @@ from dtopt.arrays import choice
 from dtopt.simulation.policy import Decision
 from solvers.policies.repair import feasible_near
 from solvers.policies.simple import choose
-from solvers.policies.slot_search import compile_search, search_arrays
+from solvers.policies.slot_search import search_view
 from solvers.policy_online.view import View, look, look_back
 from solvers.transfer.learner import Learner, Options, state_of
 from solvers.transfer.source import SHIPPED, load_source
@@ -62,7 +62,6 @@ class DrlTransfer(Options):
         super().__post_init__()
         choice(self.selection, "selection", Selection)
         self._model()
-        compile_search()
 
     def companion_bits(self, problem: Migration) -> float:
         """Return what goes with every twin that moves, bit: its model and, with (33), samples."""
@@ -130,7 +129,7 @@ class DrlFrozen(DrlTransfer):
 def select(problem: Migration, view: View, value: FloatArray, selection: Selection) -> IntArray:
     """Return where twins go, given what servers are worth after the slot, shape (n, S), in the users' unit."""
     bonus = np.where(np.isfinite(view.arrays.slack), view.unit[:, None] * value, 0.0)
-    arrays = view.arrays._replace(bonus=np.ascontiguousarray(bonus))
+    arrays = view.arrays.with_bonus(np.ascontiguousarray(bonus))
     if selection == "search":
-        return search_arrays(problem, problem.previous, arrays, view.servers, swaps=False)
+        return search_view(problem, problem.previous, arrays, view.servers, swaps=False)
     return feasible_near(problem, choose(problem, arrays, view.servers))

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dtopt.simulation import Decision, simulate
 from solvers.learning import TrainingFolder
-from solvers.policies.slot_search import compile_search
 from solvers.policy_online.pool import draw
 from solvers.policy_online.view import look
 from solvers.transfer import select
@@ -80,7 +79,6 @@ class _Player:
 
 def train(config: Config, directory: Path | str, *, resume: bool = False, on_step: OnStep | None = None) -> Path:
     """Train a source model and return its file; a step is a scenario. See `solvers.learning`."""
-    compile_search()
     options = Options(hidden=config.hidden, discount=config.discount, aggregate=False, merge=False, fine_tune=False)
     model = random_models(np.random.default_rng([config.seed, 0]), 1, INPUTS, config.hidden)
     first, second, steps, begin = np.zeros(model.shape), np.zeros(model.shape), np.zeros(1, dtype=np.int64), 0

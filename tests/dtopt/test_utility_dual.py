@@ -8,14 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dtopt._core import AscentParams, Cancellation, UtilitySegments
 from dtopt.bounds import _utility_alone, dual_bound
 from dtopt.evaluation import evaluate
+from dtopt.run import Run
 from dtopt.solution import Solution
 from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import SHARINGS, tiny_problem
 from dtopt.utility_dual import UtilityDual
 from dtopt.utility_segments import ServerUtility
-from solvers.local_search.utility import UtilitySearch
+from solvers.local_search.utility import improve, view_of
+from tests.dtopt import utility_reference as reference
 from tests.samples import sample
 
 WEIGHTS = (0.0, 1.0, 10.0)
@@ -128,13 +131,86 @@ def test_the_kernels_equal_their_reference(sharing):
             tried += 1
             prices = dual.first_prices() * rng.uniform(0.5, 1.5, dual.first_prices().size)
             temperature = 10.0 ** rng.uniform(-3, -1)
-            value, slope = dual.smoothed(prices, temperature)
-            compiled_value, compiled_slope = dual._compiled()(prices, temperature)
+            value, slope = reference.smoothed(dual, prices, temperature)
+            compiled_value, compiled_slope = dual.smoothed(prices, temperature)
             assert compiled_value == pytest.approx(value, rel=1e-9, abs=1e-12)
             assert compiled_slope == pytest.approx(slope, rel=1e-7, abs=1e-9)
-            once, twice = (dual.settled(prices, compiled=compiled) for compiled in (False, True))
+            once, twice = reference.settled(dual, prices), dual.settled(prices)
             assert dual.value(twice) == pytest.approx(dual.value(once), rel=1e-9)
     assert tried > 50
+
+
+def test_the_core_refuses_what_does_not_fit_together():
+    dual = UtilityDual.of(ServerUtility.of(tiny_problem(4, kind="migration", users=5, stations=3)))
+    core, prices = dual.core, dual.first_prices()
+    fields = {"worth": dual.worth, "weight": dual.weight, "level": dual.level, "places": dual.places}
+    whole = {**fields, "starts": dual.starts}
+    UtilitySegments(**whole)
+    bad_weight = dual.weight.copy()
+    bad_weight[0, 0, 0] = np.nan
+    for name, wrong in (
+        ("worth", dual.worth[:-1].copy()),
+        ("weight", bad_weight),
+        ("level", dual.level[:, :1].copy()),
+        ("places", dual.places[1:].copy()),
+        ("starts", dual.starts[::-1].copy()),
+        ("starts", np.repeat(dual.starts, 2)),
+    ):
+        with pytest.raises(ValueError, match=r"must|NaN"):
+            UtilitySegments(**(whole | {name: wrong}))
+    for name, wrong in (
+        ("worth", dual.worth.astype(np.float32)),
+        ("worth", dual.worth[:, :, ::2]),
+        ("starts", dual.starts.astype(np.int32)),
+    ):
+        with pytest.raises(TypeError):
+            UtilitySegments(**(whole | {name: wrong}))
+    unit = dual._units()
+    load = unit[5 : 5 + dual.places.size].copy()
+    with pytest.raises(ValueError, match="prices"):
+        core.smoothed(prices[1:].copy(), 0.1)
+    with pytest.raises(ValueError, match="NaN"):
+        core.smoothed(np.full(prices.size, np.nan), 0.1)
+    with pytest.raises(ValueError, match="temperature"):
+        core.smoothed(prices, 0.0)
+    with pytest.raises(TypeError):
+        core.smoothed(prices[::-1], 0.1)
+    with pytest.raises(ValueError, match="unit"):
+        core.settled(prices, 0.0 * load, 3)
+    descent = {
+        "prices": prices,
+        "kept": np.ones(dual.places.size, dtype=bool),
+        "temperature": 0.1,
+        "unit": unit,
+        "fixed": np.zeros(prices.size, dtype=bool),
+        "scale": 1.0,
+        "params": AscentParams(),
+        "cancellation": Cancellation(),
+    }
+    core.descend(**descent)
+    for name, wrong in (
+        ("kept", np.zeros(dual.places.size, dtype=bool)),
+        ("kept", np.ones(1, dtype=bool)),
+        ("unit", unit[1:].copy()),
+        ("scale", 0.0),
+        ("temperature", np.nan),
+    ):
+        with pytest.raises(ValueError, match="must"):
+            core.descend(**(descent | {name: wrong}))
+
+
+def test_an_ascent_lowers_the_bound_and_ends_when_it_is_to():
+    problem = tiny_problem(5, kind="migration", users=40, stations=4)
+    dual = UtilityDual.of(ServerUtility.of(problem))
+    first = dual.value(dual.settled(dual.first_prices()))
+    value, prices = dual.ascend()
+    assert value == dual.value(prices) < first
+    again, same = UtilityDual.of(ServerUtility.of(problem)).ascend()
+    assert again == value
+    np.testing.assert_array_equal(same, prices)
+    with Run(problem, "none", time_limit=0.0):
+        assert dual.ascend()[0] == pytest.approx(first)
+    assert dual.ascend(stop=lambda: True)[0] == pytest.approx(first)
 
 
 @pytest.mark.parametrize("sharing", SHARINGS)
@@ -142,16 +218,16 @@ def test_local_search_values_as_the_evaluator_does(sharing):
     rng = np.random.default_rng(3)
     seen = {True: 0, False: 0}
     for problem in migrations(sharing, 400, 36):
-        search = UtilitySearch.of(ServerUtility.of(problem))
+        view = view_of(ServerUtility.of(problem))
         for _ in range(10):
             association = rng.integers(0, problem.n_stations, problem.n_users)
             judged = evaluate(problem, Solution(association))
-            value = search.value(association)
+            value = view.value(association)
             assert np.isfinite(value) == judged.feasible
             seen[judged.feasible] += 1
             if judged.feasible:
                 assert value + constant(problem) == pytest.approx(judged.objective, rel=1e-9, abs=1e-9)
-                better = evaluate(problem, Solution(search.improve(association, 3, 0)))
+                better = evaluate(problem, Solution(improve(view, association, 3, 0)))
                 assert better.feasible
                 assert better.objective >= judged.objective - 1e-9
     assert min(seen.values()) > 10

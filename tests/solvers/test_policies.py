@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dtopt
+from dtopt._core import Cancellation
 from dtopt.evaluation import evaluate
 from dtopt.network import BaseStations
 from dtopt.scenario import RecordedGains, Scenario
@@ -21,11 +22,14 @@ from dtopt.testing.moving import best_of_all, moving
 from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import SHARINGS, tiny_problem
 from dtopt.utility_segments import ServerUtility
-from solvers.local_search.shifts import PASSES, TRIES, promise, settle
-from solvers.local_search.utility import UtilitySearch
+from solvers._core import Horizon, ShiftParams, ShiftSearch
+from solvers.local_search.utility import view_of
 from solvers.policies.repair import feasible_near
-from solvers.policies.slot_search import search_slot, slot_arrays
-from solvers.policies.values import Horizon, continuation
+from solvers.policies.slot_search import search_slot, slot_view
+
+if TYPE_CHECKING:
+    from dtopt.arrays import IntArray
+    from solvers._core import MigrationView
 
 #: Policies that keep to the scenario's servers, for which the clairvoyant's utility is a bound.
 BOUNDED = [name for name in policy_names() if not getattr(make_policy(name), "moves_servers", False)]
@@ -237,6 +241,12 @@ def test_whatever_does_not_fit_everyone_has_an_allowed_server(seed: int, sharing
 # --- search -----------------------------------------------------------------------------------------------------------
 
 
+def shifted(view: MigrationView, start: IntArray) -> tuple[IntArray, int]:
+    search = ShiftSearch(view, start)
+    search.run(ShiftParams(), Cancellation())
+    return search.association, search.missing
+
+
 @pytest.mark.parametrize("sharing", SHARINGS)
 @pytest.mark.parametrize("mode", ["hard", "soft"])
 def test_shifts_only_gain_and_place_everyone(sharing: str, mode: str) -> None:
@@ -251,9 +261,9 @@ def test_shifts_only_gain_and_place_everyone(sharing: str, mode: str) -> None:
             mode=mode,
             limited_servers=True,
         )
-        arrays, servers = slot_arrays(problem)
-        whole = UtilitySearch.of(ServerUtility.of(problem))
-        np.testing.assert_allclose(arrays.slack, whole.arrays.slack[:, servers])
+        view, servers = slot_view(problem)
+        whole = view_of(ServerUtility.of(problem))
+        np.testing.assert_allclose(view.slack, whole.slack[:, servers])
         best, choice = brute_force(problem)
         if best is None:
             continue
@@ -261,16 +271,14 @@ def test_shifts_only_gain_and_place_everyone(sharing: str, mode: str) -> None:
         start = np.searchsorted(servers, choice).astype(np.int64)
         first = start.copy()
         first[:2] = -1
-        missing = settle(arrays, first, TRIES, PASSES, 0.0)
+        first, missing = shifted(view, first)
         if not missing:
             placed = servers[first]
             assert evaluate(problem, Solution(placed)).feasible
-            again = first.copy()
-            settle(arrays, again, TRIES, PASSES, 0.0)
+            again, _ = shifted(view, first)
             assert whole.value(servers[again]) >= whole.value(placed) - 1e-12
         # Nothing is better than the optimum, so nothing moves.
-        optimum = start.copy()
-        settle(arrays, optimum, TRIES, PASSES, 0.0)
+        optimum, _ = shifted(view, start)
         assert whole.value(servers[optimum]) == pytest.approx(whole.value(np.array(choice)), rel=1e-9)
 
 
@@ -279,18 +287,12 @@ def test_promises_are_exact_to_first_order() -> None:
     problem: Any = tiny_problem(4, kind="migration", users=5, stations=2)
     users = replace(problem.network.users, update_bits=np.full(5, 10.0), data_bits=np.full(5, 10.0))
     problem = replace(problem, network=replace(problem.network, users=users), deadline="soft")
-    arrays, _ = slot_arrays(problem)
-    search = UtilitySearch(arrays)
+    view, _ = slot_view(problem)
     association = np.array([0, 0, 1, 1, 0])
-    level, pressure = np.zeros(2), np.zeros(2)
-    for k in range(2):
-        members = association == k
-        level[k] = (arrays.size[members] * arrays.part[k]).sum()
-        late = arrays.growth[members] * arrays.rate[k] * level[k] - arrays.slack[members, k]
-        pressure[k] = (arrays.beta * np.exp(-late) * arrays.growth[members] * arrays.rate[k]).sum()
+    search = ShiftSearch(view, association)
     moved = np.array([1, 0, 1, 1, 0])
-    told = promise(arrays, 0, 1, 0, level, pressure) - promise(arrays, 0, 0, 0, level, pressure)
-    assert told == pytest.approx(search.value(moved) - search.value(association), rel=1e-3)
+    promised = search.promise(0, 1) - search.promise(0, 0)
+    assert promised == pytest.approx(view.value(moved) - view.value(association), rel=1e-3)
 
 
 def test_what_lies_beyond_the_slot_decides_where_the_slot_does_not() -> None:
@@ -302,60 +304,61 @@ def test_what_lies_beyond_the_slot_decides_where_the_slot_does_not() -> None:
     assert np.all(search_slot(problem, problem.previous, bonus=bonus) == 2)
 
 
-def one_user(rng: np.random.Generator, steps: int, servers: int) -> Horizon:
+def one_user(rng: np.random.Generator, steps: int, servers: int) -> dict[str, Any]:
     position = rng.uniform(0, 1000, (servers, 2))
     gap = np.hypot(*np.moveaxis(position[:, None] - position, -1, 0))
     stays = np.cumprod(rng.uniform(0.8, 1.0, (steps, 1)), axis=0)
-    return Horizon(
-        slack=rng.uniform(-0.2, 1.0, (steps, 1, servers)),
-        growth=rng.uniform(0.1, 0.5, 1),
-        rate=np.ones((steps, servers)),
-        size=rng.uniform(0.1, 0.5, 1),
-        part=rng.uniform(0.5, 1.0, (steps, servers)),
-        move=rng.uniform(1e-4, 1e-3, 1),
-        gap=gap,
-        stays=stays,
-        weight=stays,
-        beta=0.5,
-        penalty=float(rng.uniform(0, 2)),
-        hard=False,
-    )
+    return {
+        "slack": rng.uniform(-0.2, 1.0, (steps, 1, servers)),
+        "growth": rng.uniform(0.1, 0.5, 1),
+        "rate": np.ones((steps, servers)),
+        "size": rng.uniform(0.1, 0.5, 1),
+        "part": rng.uniform(0.5, 1.0, (steps, servers)),
+        "move": rng.uniform(1e-4, 1e-3, 1),
+        "gap": gap,
+        "stays": stays,
+        "weight": stays,
+        "beta": 0.5,
+        "penalty": float(rng.uniform(0, 2)),
+        "hard": False,
+    }
 
 
-def test_a_lonely_users_way_is_the_best_of_all() -> None:
+@pytest.mark.parametrize("before", [1, -1])
+def test_a_lonely_users_way_is_the_best_of_all(before: int) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         steps, servers = 4, 3
         z = one_user(rng, steps, servers)
-        value, plan = continuation(z, np.array([1]), 2)
+        value, plan = Horizon(**z).continuation(np.array([before]), 2, Cancellation())
 
-        def worth(way: tuple[int, ...], before: int, first: int, z: Horizon = z) -> float:
+        def worth(way: tuple[int, ...], before: int, first: int, z: dict[str, Any] = z) -> float:
             total = 0.0
             for h, k in enumerate(way, start=first):
-                late = -z.slack[h, 0, k] + z.growth[0] * z.size[0] * z.part[h, k] + z.move[0] * z.gap[before, k]
-                total += z.weight[h, 0] * (z.beta * np.exp(-late) - z.penalty * max(0.0, late))
+                late = -z["slack"][h, 0, k] + z["growth"][0] * z["size"][0] * z["part"][h, k]
+                late += z["move"][0] * z["gap"][before, k] if before >= 0 else 0.0
+                total += z["weight"][h, 0] * (z["beta"] * np.exp(-late) - z["penalty"] * max(0.0, late))
                 before = k
             return total
 
         ways = list(itertools.product(range(servers), repeat=steps - 1))
         for k in range(servers):
             assert value[0, k] == pytest.approx(max(worth(way, k, 1) for way in ways))
-        whole = max(itertools.product(range(servers), repeat=steps), key=lambda way: worth(way, 1, 0))
+        whole = max(itertools.product(range(servers), repeat=steps), key=lambda way: worth(way, before, 0))
         assert tuple(plan[:, 0].tolist()) == whole
 
 
 def test_users_spread_over_servers_in_their_plans() -> None:
     rng = np.random.default_rng(1)
-    z = one_user(rng, 3, 2)
     n = 8
-    many = z._replace(
-        slack=np.ones((3, n, 2)),
-        growth=np.full(n, 0.5),
-        size=np.full(n, 0.5),
-        part=np.ones((3, 2)),
-        move=np.zeros(n),
-        stays=np.ones((3, n)),
-        weight=np.ones((3, n)),
-    )
-    _, plan = continuation(many, np.zeros(n, dtype=np.int64), 3)
+    many = one_user(rng, 3, 2) | {
+        "slack": np.ones((3, n, 2)),
+        "growth": np.full(n, 0.5),
+        "size": np.full(n, 0.5),
+        "part": np.ones((3, 2)),
+        "move": np.zeros(n),
+        "stays": np.ones((3, n)),
+        "weight": np.ones((3, n)),
+    }
+    _, plan = Horizon(**many).continuation(np.zeros(n, dtype=np.int64), 3, Cancellation())
     assert np.array_equal(np.bincount(plan[1]), [4, 4])

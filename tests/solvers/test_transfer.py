@@ -15,7 +15,7 @@ from dtopt.simulation import make_policy, simulate
 from dtopt.solution import Solution
 from dtopt.testing.moving import moving
 from solvers.policies.simple import choose
-from solvers.policies.slot_search import slot_arrays
+from solvers.policies.slot_search import slot_view
 from solvers.transfer.learner import INPUTS, Learner, Options, Slot
 from solvers.transfer.models import adam, gradient, parameters, random_models, valued
 from solvers.transfer.source import load_source
@@ -163,11 +163,11 @@ def test_bytes_that_go_along_are_counted_by_the_evaluator(tmp_path) -> None:
 
 def test_algorithm_3_takes_what_comes_later_into_account() -> None:
     problem = moving(3, users=4, slots=1, capacities=False).problem(0)
-    arrays, servers = slot_arrays(problem)
+    arrays, servers = slot_view(problem)
     wish = np.arange(problem.n_users) % servers.size
     bonus = np.zeros(arrays.slack.shape)
     bonus[np.arange(problem.n_users), wish] = 1e6
-    assert choose(problem, arrays._replace(bonus=bonus), servers).tolist() == servers[wish].tolist()
+    assert choose(problem, arrays.with_bonus(bonus), servers).tolist() == servers[wish].tolist()
 
 
 @pytest.mark.parametrize("name", NAMES)
