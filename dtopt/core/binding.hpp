@@ -46,8 +46,10 @@ inline void require(bool holds, const std::string& message) {
 }
 
 // Require that no number is NaN.
-inline void require_numbers(const double* values, Size size, const char* name) {
-    for (Size j = 0; j < size; ++j) require(values[j] == values[j], std::string(name) + " has a NaN");
+template <class T>
+void require_numbers(const T* values, Size size, const char* name) {
+    for (Size j = 0; j < size; ++j)
+        if (values[j] != values[j]) throw std::invalid_argument(std::string(name) + " has a NaN");
 }
 
 // Copy a vector of a given length; numbers must not be NaN.
@@ -73,8 +75,9 @@ Matrix<T> copied(const Table<T>& array, Size rows, Size columns, const char* nam
 template <class Container>
 void require_indices(const Container& indices, std::int64_t least, std::int64_t bound, const char* name) {
     for (const auto index : indices)
-        require(index >= least && index < bound, std::string(name) + " must be from " + std::to_string(least) + " to " +
-                                                     std::to_string(bound - 1) + ", not " + std::to_string(index));
+        if (index < least || index >= bound)
+            throw std::invalid_argument(std::string(name) + " must be from " + std::to_string(least) + " to " +
+                                        std::to_string(bound - 1) + ", not " + std::to_string(index));
 }
 
 // Hand a vector over to NumPy.
