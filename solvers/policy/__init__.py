@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dtopt.result import Incumbent, Result
     from dtopt.solution import Solution
     from dtopt.stop import StoppingCriterion
-    from solvers.policy.forward import Weights
+    from solvers._core import GraphNetwork
 
 __all__ = ["solve", "solve_polished"]
 
@@ -118,7 +118,7 @@ def _begin(
     sets: int | None,
     samples: int,
     weights: str | Path | None,
-) -> tuple[Run, Weights]:
+) -> tuple[Run, GraphNetwork]:
     if not isinstance(problem, Placement):
         raise UnsupportedProblemError(f"{name} takes placement problems")
     if samples < 0:
@@ -147,7 +147,7 @@ def _compile(polish: bool) -> None:
 
 
 
-def _decide(run: Run, problem: Placement, network: Weights, sets: int | None, samples: int) -> None:
+def _decide(run: Run, problem: Placement, network: GraphNetwork, sets: int | None, samples: int) -> None:
     """Offer what the network's terms lead to."""
     from solvers.local_search.candidates import lists_of
     from solvers.policy.decode import Decoder

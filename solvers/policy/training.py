@@ -24,7 +24,7 @@ from solvers.learning import TrainingFolder
 from solvers.policy.decode import Decoder
 from solvers.policy.model import NEVER, Batch, Policy
 from solvers.policy.pool import Example, Pool
-from solvers.policy.weights import begin_with, load_weights, save_weights
+from solvers.policy.weights import begin_with, read_weights, save_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,7 +101,7 @@ class _Training:
         torch.manual_seed(config.seed)
         self.model = Policy(config.width, config.hidden, config.heads, config.rounds)
         if config.start is not None:
-            begin_with(self.model, load_weights(Path(config.start)))
+            begin_with(self.model, read_weights(Path(config.start)))
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
         self.random = np.random.default_rng(config.seed)
         self.step = 0

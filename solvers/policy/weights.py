@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.errors import InputError
-from solvers.policy.forward import N_MESSAGES, N_TERMS, Weights
+from solvers import _core
+from solvers.policy.forward import Weights
 from solvers.policy.graph import N_SERVER_FEATURES, N_SHARED_FEATURES
 from solvers.weight_files import no_weights, read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from solvers.policy.model import Policy
 
-__all__ = ["SHIPPED", "begin_with", "load_weights", "save_weights", "weights_of"]
+__all__ = ["SHIPPED", "begin_with", "load_weights", "read_weights", "save_weights", "weights_of"]
 
 #: The weights that come with the package; what made them is beside them.
 SHIPPED = Path(__file__).parent / "data" / "policy.npz"
@@ -64,47 +65,31 @@ def save_weights(path: Path, model: Policy) -> None:
 
 
 @cache
-def load_weights(path: Path = SHIPPED) -> Weights:
-    """Return the weights in a file.
+def load_weights(path: Path = SHIPPED) -> _core.GraphNetwork:
+    """Return the network with the weights in a file.
 
     Raises
     ------
     InputError
         If there is none, or it is not what `save_weights` writes.
     """
-    weights = Weights(**read_arrays(path, Weights._fields, np.float32, SHIPPED.name))
-    wrong = _wrong_size(weights)
-    if wrong:
-        raise no_weights(path, f"{wrong} has another shape", SHIPPED.name)
-    return weights
+    weights = read_weights(path)
+    try:
+        network = _core.GraphNetwork(*weights)
+    except (TypeError, ValueError) as error:
+        why = str(error) if isinstance(error, ValueError) else "one of the arrays has another shape"
+        raise no_weights(path, why, SHIPPED.name) from error
+    if (network.n_server_features, network.n_shared_features) != (N_SERVER_FEATURES, N_SHARED_FEATURES):
+        raise no_weights(path, "they are of other features", SHIPPED.name)
+    return network
 
 
-def _wrong_size(weights: Weights) -> str:
-    """Return the first array that does not fit the others; the compiled network does not look at bounds."""
-    w = weights
-    if w.begin_bias.ndim != 1 or any(bias.ndim != 2 for bias in (w.inner_bias, w.terms_bias, w.sharpness_bias)):
-        return "one of the biases"
-    width, hidden = w.begin_bias.size, w.inner_bias.shape[1]
-    rounds, heads = w.terms_bias.shape[0], w.sharpness_bias.shape[1]
-    if not min(width, hidden, rounds, heads):
-        return "one of the biases"
-    static = N_SERVER_FEATURES + N_SHARED_FEATURES
-    news = static + N_MESSAGES * heads + heads
-    shapes = {
-        "begin_weight": (width, static),
-        "begin_bias": (width,),
-        "terms_weight": (rounds, N_TERMS * heads, width),
-        "terms_bias": (rounds, N_TERMS * heads),
-        "inner_weight": (rounds, hidden, 2 * width + news),
-        "inner_bias": (rounds, hidden),
-        "outer_weight": (rounds, width, hidden),
-        "outer_bias": (rounds, width),
-        "sharpness_weight": (rounds + 1, heads, N_SHARED_FEATURES),
-        "sharpness_bias": (rounds + 1, heads),
-        "final_weight": (N_TERMS, width),
-        "final_bias": (N_TERMS,),
-    }
-    for name, array in weights._asdict().items():
-        if array.shape != shapes[name]:
-            return name
-    return ""
+def read_weights(path: Path = SHIPPED) -> Weights:
+    """Return the arrays in a file, without looking at their shapes.
+
+    Raises
+    ------
+    InputError
+        As `load_weights`.
+    """
+    return Weights(**read_arrays(path, Weights._fields, np.float32, SHIPPED.name))

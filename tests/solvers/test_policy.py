@@ -17,13 +17,13 @@ from dtopt.stop import MaxIterations
 from dtopt.testing.tiny import tiny_problem
 from dtopt.tolerances import within
 from solvers import _core
-from solvers._core import PairData
+from solvers._core import GraphNetwork, PairData
 from solvers.local_search.candidates import lists_of
 from solvers.policy.decode import Decoder
 from solvers.policy.forward import forward
 from solvers.policy.graph import N_SERVER_FEATURES, N_SHARED_FEATURES, Graph
 from solvers.policy.sets import drawn_sets, fitted, likely_sets
-from solvers.policy.weights import SHIPPED, load_weights
+from solvers.policy.weights import SHIPPED, load_weights, read_weights
 
 HARD = ("tight-capacity", "tight-deadline", "costly-servers", "correlated")
 
@@ -112,7 +112,7 @@ def test_the_compiled_network_is_the_one_that_was_trained(sharing):
     graphs = [Graph.of(lists) for lists in narrow]
     terms = model(Batch(graphs))
     for j, graph in enumerate(graphs):
-        openness, priced = forward(weights_of(model), graph)
+        openness, priced = forward(GraphNetwork(*weights_of(model)), graph)
         np.testing.assert_allclose(openness, terms.openness[j, : openness.size].detach(), rtol=1e-4, atol=1e-4)
         rows, columns = np.nonzero(np.isfinite(graph.gap) & (graph.station >= 0))
         expected = terms.priced[j].detach().numpy()[rows, graph.station[rows, columns]]
@@ -122,7 +122,7 @@ def test_the_compiled_network_is_the_one_that_was_trained(sharing):
 def test_the_shipped_weights_are_plain_arrays():
     with np.load(SHIPPED, allow_pickle=False) as stored:
         assert all(stored[name].dtype == np.float32 for name in stored.files)
-    weights = load_weights()
+    weights = read_weights()
     assert weights.begin_weight.shape[1] == N_SERVER_FEATURES + N_SHARED_FEATURES
     assert SHIPPED.stat().st_size < 5e6
 

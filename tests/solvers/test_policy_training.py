@@ -8,7 +8,7 @@ import pytest
 from dtopt.errors import InputError
 from solvers.policy.pool import FIRST_SEED, draw
 from solvers.policy.training import Config, train
-from solvers.policy.weights import load_weights
+from solvers.policy.weights import read_weights
 
 SMALL = {
     "users": (10, 16),
@@ -32,7 +32,7 @@ class Killed(BaseException):
 def run(path, config, **options):
     rows = []
     train(config, path, on_step=lambda step, steps, row: rows.append(row) if step else None, **options)
-    return rows, load_weights(path / "policy.npz")
+    return rows, read_weights(path / "policy.npz")
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(tmp_path):
