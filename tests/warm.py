@@ -14,7 +14,6 @@ from concurrent.futures import ProcessPoolExecutor
 #: Functions that compile, those that take longest first.
 KERNELS = (
     "solvers.local_search.driver:compile_kernels",
-    "solvers.clairvoyant:compile_kernels",
     "solvers.local_search.ejection:compile_ejection",
     "dtopt.wired_dual:compile_kernels",
     "solvers.exact.knapsack:compile_knapsacks",

@@ -35,11 +35,7 @@ template <class T>
 using TableOut = nb::ndarray<nb::numpy, T, nb::ndim<2>>;
 
 // Name an argument that is an array (or None, where it is optional).
-inline nb::arg array_arg(const char* name) {
-    nb::arg argument(name);
-    argument.noconvert();
-    return argument;
-}
+inline auto array_arg(const char* name) { return nb::arg(name).noconvert(); }
 
 inline void require(bool holds, const std::string& message) {
     if (!holds) throw std::invalid_argument(message);
@@ -75,6 +71,18 @@ void require_indices(const Container& indices, std::int64_t least, std::int64_t 
     for (const auto index : indices)
         require(index >= least && index < bound, std::string(name) + " must be from " + std::to_string(least) + " to " +
                                                      std::to_string(bound - 1) + ", not " + std::to_string(index));
+}
+
+// Show a vector of an object to NumPy, read-only and without a copy: for properties, which keep the object alive.
+template <class T>
+nb::ndarray<nb::numpy, const T, nb::ndim<1>> shown(const std::vector<T>& values) {
+    return {values.data(), {values.size()}};
+}
+
+// The same of a matrix.
+template <class T>
+nb::ndarray<nb::numpy, const T, nb::ndim<2>> shown(const Matrix<T>& matrix) {
+    return {matrix.data(), {matrix.rows(), matrix.columns()}};
 }
 
 // Hand a vector over to NumPy.

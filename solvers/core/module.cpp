@@ -4,6 +4,7 @@
 namespace dtopt {
 
 void bind_placement(nb::module_& module);
+void bind_slots(nb::module_& module);
 
 }  // namespace dtopt
 
@@ -14,4 +15,5 @@ NB_MODULE(_core, module) {
     // The types that both modules use are bound in the other.
     nb::module_::import_("dtopt._core");
     bind_placement(module);
+    bind_slots(module);
 }
