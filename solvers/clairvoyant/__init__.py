@@ -65,7 +65,8 @@ def clairvoyant_bound(
     with a slot that breaks a constraint because no association keeps all.
 
     A Lagrangian over the servers' loads and the users' paths (`solvers._core.SlotDual`), valid for any prices; and a
-    local search over whole paths (`solvers._core.SlotPaths`), whose result is judged by the evaluator, so that the gap is known.
+    local search over whole paths (`solvers._core.SlotPaths`), whose result is judged by the evaluator. So the gap is
+    known.
 
     Parameters
     ----------

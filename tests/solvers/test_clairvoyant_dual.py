@@ -208,7 +208,7 @@ def test_the_same_seed_gives_the_same_paths_and_a_cancelled_search_keeps_its_cho
 
 
 def view_arguments(view: SlotView) -> dict[str, object]:
-    names = "cell prior slack move growth size room rate part places".split()
+    names = ["cell", "prior", "slack", "move", "growth", "size", "room", "rate", "part", "places"]
     plain = ("beta", "penalty", "sharing", "hard")
     return {name: getattr(view, name) for name in (*names, *plain)} | {
         "sources": view.width.size - view.rows,
