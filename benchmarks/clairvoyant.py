@@ -20,11 +20,12 @@ import numpy as np
 from controllable import uncontrollable
 from exact import print_head, print_row
 
+from dtopt._core import Cancellation
 from dtopt.result import Status, controllable_gap
 from instances.mobility.generate import generate_scenario
+from solvers._core import SlotPaths
 from solvers.clairvoyant import clairvoyant, clairvoyant_bound, judge
 from solvers.clairvoyant.expansion import expand
-from solvers.clairvoyant.paths import PathSearch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,10 +57,10 @@ def scenario(args: argparse.Namespace, seed: int, users: int, stations: int, slo
 def staying(whole: Scenario, candidates: int | None) -> float:
     """Return the utility of the best paths found without moves that could be avoided, under the true weight."""
     heavy = expand(replace(whole, base=replace(whole.base, migration_weight=HUGE)), candidates)
-    search, rng = PathSearch(heavy), np.random.default_rng(0)
+    search = SlotPaths(heavy.view, 0)
     best = -np.inf
     for _ in range(3):
-        choice = search.improve(rng.integers(0, heavy.real.width[: heavy.rows]), rng, 60)
+        choice = search.improved(search.random_choice(), 60, Cancellation())
         slots, feasible = judge(whole, heavy.associations(choice))
         best = max(best, float(slots.sum()) if feasible else -np.inf)
     return best

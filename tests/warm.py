@@ -13,7 +13,6 @@ from concurrent.futures import ProcessPoolExecutor
 
 #: Functions that compile, those that take longest first.
 KERNELS = (
-    "solvers.clairvoyant:compile_kernels",
     "solvers.environments.decoding:compile_kernels",
 )
 

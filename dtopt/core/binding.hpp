@@ -118,6 +118,18 @@ nb::ndarray<nb::numpy, const T, nb::ndim<2>> shown(const Matrix<T>& matrix) {
     return {matrix.data(), {matrix.rows(), matrix.columns()}};
 }
 
+// Show a vector of an object to NumPy, read-only and without a copy: for properties, which keep the object alive.
+template <class T>
+nb::ndarray<nb::numpy, const T, nb::ndim<1>> shown(const std::vector<T>& values) {
+    return {values.data(), {values.size()}};
+}
+
+// The same of a matrix.
+template <class T>
+nb::ndarray<nb::numpy, const T, nb::ndim<2>> shown(const Matrix<T>& matrix) {
+    return {matrix.data(), {matrix.rows(), matrix.columns()}};
+}
+
 // Hand a vector over to NumPy.
 template <class T>
 VectorOut<T> as_numpy(std::vector<T> values) {

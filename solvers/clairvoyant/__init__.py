@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dtopt.arrays import int_array, number
-from dtopt.channel import GainMatrix
 from dtopt.errors import InputError
-from dtopt.network import BaseStations, Network, Users
-from dtopt.problem import Migration
-from dtopt.scenario import RecordedGains, Scenario
 from solvers.clairvoyant.result import ClairvoyantResult, judge
 from solvers.clairvoyant.search import Search
 
@@ -20,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dtopt.arrays import IntArray
+    from dtopt.scenario import Scenario
 
 __all__ = ["ClairvoyantResult", "clairvoyant", "clairvoyant_bound", "judge"]
 
@@ -33,9 +27,9 @@ def clairvoyant(
 ) -> ClairvoyantResult:
     """Return the best associations of all slots together, proven for small scenarios.
 
-    The dual of `clairvoyant_bound` first; then HiGHS chooses among all companies of users that the dual does not prove
-    to be in no better solution (`solvers.clairvoyant.companies`, `.milp`). Where those are too many or the time ends
-    first, the result is a feasible sequence and its bound.
+    The dual of `clairvoyant_bound` first; then HiGHS chooses among all subsets of users that the dual does not prove to
+    be in no better solution (`solvers._core.slot_subsets`, `solvers.clairvoyant.milp`). Where those are too many or the
+    time ends first, the result is a feasible sequence and its bound.
 
     Parameters
     ----------
@@ -70,8 +64,9 @@ def clairvoyant_bound(
     other servers (``moves_servers``: `re-placement`), unless the scenario allows all stations as servers, and those
     with a slot that breaks a constraint because no association keeps all.
 
-    A Lagrangian over the servers' loads and the users' paths (`solvers.clairvoyant.dual`), valid for any prices; and a
-    local search over whole paths (`.paths`), whose result is judged by the evaluator, so that the gap is known.
+    A Lagrangian over the servers' loads and the users' paths (`solvers._core.SlotDual`), valid for any prices; and a
+    local search over whole paths (`solvers._core.SlotPaths`), whose result is judged by the evaluator. So the gap is
+    known.
 
     Parameters
     ----------
@@ -106,23 +101,6 @@ def _solve(
         number(options["time_limit"], "time limit", minimum=0.0, infinite=True)
     if start is not None and len(start) != scenario.n_slots:
         raise InputError(f"has {len(start)} slots, the scenario {scenario.n_slots}", where="start")
-    compile_kernels()
     search = Search(scenario, name, seed=seed, **options)
     search.run(exact=exact, start=start)
     return search.result()
-
-
-@cache
-def compile_kernels() -> None:
-    """Compile what a run needs, or load it from Numba's cache: part of installing it, not of any run."""
-    two = np.ones(2)
-    network = Network(
-        Users(two, two, two, two, np.zeros((2, 2))),
-        BaseStations(two, np.ones(2, dtype=int)),
-        GainMatrix(np.ones((2, 2))),
-    )
-    base = Migration(network, previous=np.array([0, 1]), servers=np.array([0, 1]), deadline="soft")
-    tiny = Scenario(base, np.zeros((2, 2, 2)), radio=RecordedGains(np.ones((2, 2, 2))))
-    search = Search(tiny, "")
-    search.run(exact=True, rounds=1)
-    search.companies(*search.dual)

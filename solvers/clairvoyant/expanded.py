@@ -1,81 +1,27 @@
 """A scenario spread out in time: a row for each user and slot, its servers, and what moving between them takes.
 
-The dual, the search over paths and the MILP all read these arrays. A user's path through a stay is one choice of a
-position (a server among the row's candidates) for each of its rows; before the first row of a stay is a source, which
-holds the one server where the twin was before, if it had one. `solvers.clairvoyant.expansion` makes them.
+The dual, the search over paths and the MILP all read its view in the compiled core, `SlotView`. A user's path through a
+stay is one choice of a position (a server among the row's candidates) for each of its rows; before the first row of a
+stay is a source, which holds the one server where the twin was before, if it had one. `solvers.clairvoyant.expansion`
+makes it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtopt.utility_segments import Segments, ServerUtility
+from dtopt.utility_segments import ServerUtility
 
 if TYPE_CHECKING:
-    from dtopt.arrays import BoolArray, FloatArray, IntArray
+    from dtopt.arrays import FloatArray, IntArray
     from dtopt.scenario import Scenario
+    from dtopt.utility_segments import Segments
+    from solvers._core import SlotView
 
-__all__ = ["EQUAL", "FIXED", "MODES", "OPTIMAL", "ExpandedScenario", "Net"]
-
-FIXED, OPTIMAL, EQUAL = 0, 1, 2
-MODES = {"fixed": FIXED, "optimal": OPTIMAL, "equal": EQUAL}
-
-
-class Net(NamedTuple):
-    """What compiled code reads. R rows, S sources (numbered R to R + S), C candidates, K cells (a server in a slot).
-
-    Parameters
-    ----------
-    cell : ndarray of int, shape (R, C)
-        The cell of each candidate; the first `width` are used.
-    width : ndarray of int, shape (R + S,)
-    prior : ndarray of int, shape (R,)
-        The user's row in the slot before, or its source.
-    slack : ndarray, shape (R, C)
-        τ_i less the latency that neither company nor moving changes, s.
-    move : ndarray, shape (R, C, C)
-        Weighted time to move from a position of the row before to one of this row, s; infinite where hard deadlines
-        forbid it.
-    decay : ndarray, shape (R, C, C)
-        e to its negative power; −1 where it is forbidden.
-    growth, size, room : ndarray, shape (R,)
-        g_ik = growth_i · rate_k and h_ik = size_i · part_k, see `dtopt.utility_segments`; parts of the deadline that
-        rounding may cost, s.
-    demand : ndarray, shape (R, C)
-        h_ik under ``fixed`` sharing, else shape (1, 1).
-    rate, part, places : ndarray, shape (K,)
-    starts, item_row, item_pos : ndarray of int
-        Rows and positions of the pairs of each cell.
-    beta, penalty : float
-    hard : bool
-        Whether deadlines are hard.
-    mode : int
-        Sharing.
-    """
-
-    cell: IntArray
-    width: IntArray
-    prior: IntArray
-    slack: FloatArray
-    move: FloatArray
-    decay: FloatArray
-    growth: FloatArray
-    size: FloatArray
-    room: FloatArray
-    demand: FloatArray
-    rate: FloatArray
-    part: FloatArray
-    places: FloatArray
-    starts: IntArray
-    item_row: IntArray
-    item_pos: IntArray
-    beta: float
-    penalty: float
-    hard: bool
-    mode: int
+__all__ = ["ExpandedScenario"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +31,7 @@ class ExpandedScenario:
     Parameters
     ----------
     scenario : Scenario
-    net : Net
+    view : SlotView
     slot, user, server : ndarray of int, shapes (R,), (R,), (R + S, C)
         Where each row and candidate comes from; −1 for no server.
     cell_server : ndarray of int, shape (K,)
@@ -99,7 +45,7 @@ class ExpandedScenario:
     """
 
     scenario: Scenario
-    net: Net
+    view: SlotView
     slot: IntArray
     user: IntArray
     server: IntArray
@@ -115,23 +61,9 @@ class ExpandedScenario:
         return self.slot.size
 
     @property
-    def real(self) -> Net:
-        """`net` without the positions that stand for other servers, for what makes associations."""
-        if self.dense:
-            return self.net
-        return self.net._replace(width=np.minimum(self.net.width, self.net.cell.shape[1] - 1))
-
-    @property
-    def last(self) -> BoolArray:
-        """Which rows are the last of a stay, shape (R,)."""
-        last = np.ones(self.net.width.size, dtype=bool)
-        last[self.net.prior] = False
-        return last[: self.rows]
-
-    @property
     def stranded(self) -> IntArray:
         """Rows whose user has no server at all."""
-        return np.flatnonzero(self.net.width[: self.rows] == 0)
+        return np.flatnonzero(self.view.width[: self.rows] == 0)
 
     def associations(self, choice: IntArray) -> tuple[IntArray, ...]:
         """Return the association of each slot's users for a choice of a position in each row."""
@@ -148,17 +80,17 @@ class ExpandedScenario:
         cells = self.cell_server.size
         utility = ServerUtility(
             sharing=self.scenario.base.sharing,
-            deadline_mode="hard" if self.net.hard else "soft",
+            deadline_mode="hard" if self.view.hard else "soft",
             slack=np.zeros((1, cells)),
             deadline=np.zeros(1),
             growth=np.zeros(1),
-            rate=self.net.rate,
+            rate=self.view.rate,
             size=np.zeros(1),
-            part=self.net.part,
+            part=self.view.part,
             demand=None,
-            capacity=self.net.places,
+            capacity=self.view.places,
             top=self.top,
-            beta=self.net.beta,
-            penalty=self.net.penalty,
+            beta=self.view.beta,
+            penalty=self.view.penalty,
         )
         return utility.first_segments(level)

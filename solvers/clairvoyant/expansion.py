@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dtopt.utility_segments import TOLERANCE, ServerUtility, highest_level
-from solvers.clairvoyant.expanded import MODES, ExpandedScenario, Net
+from solvers._core import Sharing, SlotView
+from solvers.clairvoyant.expanded import ExpandedScenario
 
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from dtopt.scenario import Scenario
 
 __all__ = ["expand"]
+
+SHARINGS = {"fixed": Sharing.FIXED, "optimal": Sharing.OPTIMAL, "equal": Sharing.EQUAL}
 
 
 def expand(scenario: Scenario, candidates: int | None = None) -> ExpandedScenario:
@@ -65,36 +68,28 @@ class _Builder:
         prior = np.where(prior < 0, rows - 2 - prior, prior)
         source = np.full((len(self.sources), self.width), -1, dtype=np.int64)
         source[:, 0] = self.sources
-        cell = self.joined("cell")
-        row, position = np.nonzero(cell >= 0)
-        order = np.argsort(cell[row, position], kind="stable")
-        counts = np.bincount(cell[row, position], minlength=self.cells)
-        problem = self.scenario.problem(0)
-        net = Net(
-            cell=cell,
-            width=np.concatenate([(cell >= 0).sum(axis=1), np.ones(len(self.sources), dtype=np.int64)]),
+        view = SlotView(
+            cell=self.joined("cell"),
             prior=prior,
+            sources=len(self.sources),
             slack=self.joined("slack"),
             move=self.joined("move"),
-            decay=self.joined("decay"),
             growth=self.joined("growth"),
             size=self.joined("size"),
             room=self.joined("room"),
-            demand=self.joined("demand") if base.sharing == "fixed" else np.zeros((1, 1)),
+            demand=self.joined("demand") if base.sharing == "fixed" else None,
             rate=self.joined("rate"),
             part=self.joined("part"),
             places=self.joined("places"),
-            starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-            item_row=row[order],
-            item_pos=position[order],
             beta=float(base.beta),
             penalty=0.0 if base.deadline == "hard" else float(base.deadline_penalty),
-            hard=bool(problem.deadlines_bind),
-            mode=MODES[base.sharing],
+            sharing=SHARINGS[base.sharing],
+            hard=bool(self.scenario.problem(0).deadlines_bind),
+            has_others=not self.dense,
         )
         return ExpandedScenario(
             scenario=self.scenario,
-            net=net,
+            view=view,
             slot=self.joined("slot"),
             user=self.joined("user"),
             server=np.concatenate([server, source]),
@@ -135,8 +130,6 @@ class _Builder:
         top = utility.top.copy()
         if utility.clamps:
             _raise_tops(utility, np.where(real, server, -1), slack, move, top)
-        with np.errstate(over="ignore"):
-            decay = np.where(np.isfinite(move), np.exp(-move), -1.0)
         # All other servers together have room for everyone, at a level that means nothing.
         nothing = 0.0 if utility.sharing == "optimal" else 1.0
         self.put(
@@ -145,8 +138,8 @@ class _Builder:
             prior=prior,
             server=server,
             slack=slack,
-            move=move,
-            decay=decay,
+            # By position, then position before.
+            move=np.ascontiguousarray(move.swapaxes(1, 2)),
             growth=np.asarray(utility.growth, dtype=float),
             size=np.asarray(utility.size, dtype=float),
             room=room,

@@ -1,6 +1,6 @@
-"""The time-expanded MILP: one company of users for each server and slot, so that their edges make whole paths.
+"""The time-expanded MILP: one subset of users for each server and slot, so that their edges make whole paths.
 
-With every company valued exactly, the model needs neither levels nor segments and holds for all sharing policies. Its
+With every subset valued exactly, the model needs neither levels nor segments and holds for all sharing policies. Its
 relaxation is the convex hull of each server's choices, which no dual can better.
 """
 
@@ -17,10 +17,10 @@ from solvers.highs import HighsRun, quiet_highs
 
 if TYPE_CHECKING:
     from dtopt.arrays import IntArray
-    from solvers.clairvoyant.companies import Companies
+    from solvers._core import SlotSubsets
     from solvers.clairvoyant.expanded import ExpandedScenario
 
-__all__ = ["Answer", "CompanyModel"]
+__all__ = ["Answer", "SubsetModel"]
 
 #: By so much, relatively, a bound of HiGHS is widened for its rounding.
 WIDENING = 1e-8
@@ -37,48 +37,49 @@ class Answer:
     choice: IntArray | None
 
 
-class CompanyModel:
-    """The MILP over companies.
+class SubsetModel:
+    """The MILP over subsets of users.
 
     Parameters
     ----------
     expanded : ExpandedScenario
-    companies : Companies
-        All that may be in a solution of interest; that a cell may be empty goes without saying.
+    subsets : SlotSubsets
+        All that may be in a solution of interest. That a cell may be empty goes without saying.
     """
 
-    def __init__(self, expanded: ExpandedScenario, companies: Companies) -> None:
-        self.expanded, self.companies = expanded, companies
+    def __init__(self, expanded: ExpandedScenario, subsets: SlotSubsets) -> None:
+        self.expanded, self.subsets = expanded, subsets
         self.forbidden: list[IntArray] = []
 
     def solve(self, seconds: float, seed: int) -> Answer:
         """Solve the model within a time."""
-        net, rows, width = self.expanded.net, self.expanded.rows, self.expanded.net.cell.shape[1]
-        cell, starts, worth, row, source, position, _ = self.companies
+        view, rows, width = self.expanded.view, self.expanded.rows, self.expanded.view.positions
+        subsets = self.subsets
+        cell, row, source, position = subsets.cell, subsets.row, subsets.source, subsets.position
         if np.unique(row).size < rows:
             return Answer("infeasible", -math.inf, None)
-        company = np.repeat(np.arange(cell.size), np.diff(starts))
-        # Rows: one company a cell; each row of the scenario once; into each node as often as out of it.
-        into, before = row * width + position, net.prior[row] * width + source
-        inner_in = ~self.expanded.last[row]
-        inner_out = net.prior[row] < rows
+        subset = np.repeat(np.arange(cell.size), np.diff(subsets.starts))
+        # Rows: one subset a cell; each row of the scenario once; into each node as often as out of it.
+        into, before = row * width + position, view.prior[row] * width + source
+        inner_in = view.next[row] >= 0
+        inner_out = view.prior[row] < rows
         parts = [
             (cell, np.arange(cell.size), np.ones(cell.size)),
-            (net.places.size + row, company, np.ones(row.size)),
+            (view.cells + row, subset, np.ones(row.size)),
         ]
-        offset = net.places.size + rows
-        parts.append((offset + into[inner_in], company[inner_in], np.ones(int(inner_in.sum()))))
-        parts.append((offset + before[inner_out], company[inner_out], -np.ones(int(inner_out.sum()))))
+        offset = view.cells + rows
+        parts.append((offset + into[inner_in], subset[inner_in], np.ones(int(inner_in.sum()))))
+        parts.append((offset + before[inner_out], subset[inner_out], -np.ones(int(inner_out.sum()))))
         count = offset + rows * width
         low, high = np.zeros(count), np.zeros(count)
-        low[: net.places.size], high[: net.places.size] = -np.inf, 1.0
-        low[net.places.size : offset] = high[net.places.size : offset] = 1.0
+        low[: view.cells], high[: view.cells] = -np.inf, 1.0
+        low[view.cells : offset] = high[view.cells : offset] = 1.0
         for number, choice in enumerate(self.forbidden):
             taken = choice[row] == position
-            parts.append((np.full(int(taken.sum()), count + number), company[taken], np.ones(int(taken.sum()))))
+            parts.append((np.full(int(taken.sum()), count + number), subset[taken], np.ones(int(taken.sum()))))
         low = np.concatenate([low, np.full(len(self.forbidden), -np.inf)])
         high = np.concatenate([high, np.full(len(self.forbidden), rows - 1.0)])
-        scale = float(np.abs(worth).mean()) * math.sqrt(rows) or 1.0
+        scale = float(np.abs(subsets.worth).mean()) * math.sqrt(rows) or 1.0
         highs = quiet_highs(
             mip_rel_gap=TOLERANCE,
             mip_abs_gap=0.0,
@@ -89,7 +90,7 @@ class CompanyModel:
         )
         highs.addVars(cell.size, np.zeros(cell.size), np.ones(cell.size))
         columns = np.arange(cell.size, dtype=np.int32)
-        highs.changeColsCost(cell.size, columns, -worth / scale)
+        highs.changeColsCost(cell.size, columns, -subsets.worth / scale)
         highs.changeColsIntegrality(cell.size, columns, np.full(cell.size, highspy.HighsVarType.kInteger))
         at, column, value = (np.concatenate([part[k] for part in parts]) for k in range(3))
         order = np.argsort(at, kind="stable")
@@ -112,5 +113,5 @@ class CompanyModel:
         if solution.value_valid and len(solution.col_value):
             on = np.array(solution.col_value) > 0.5
             found = np.zeros(rows, dtype=np.int64)
-            found[row[on[company]]] = position[on[company]]
+            found[row[on[subset]]] = position[on[subset]]
         return Answer("optimal" if status == kinds.kOptimal else "stopped", bound, found)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dtopt._core import Cancellation
 from dtopt.bounds import SLACK
+from dtopt.elementary import exp
 from dtopt.result import Status, relative_gap
 from dtopt.run import OPTIMALITY_GAP, versions
-from solvers.clairvoyant.companies import Companies, companies
-from solvers.clairvoyant.dual import TEMPERATURES, WARM
+from solvers._core import SlotPaths, SlotSubsetParams, slot_rounded, slot_subsets
 from solvers.clairvoyant.expansion import expand
-from solvers.clairvoyant.milp import CompanyModel
-from solvers.clairvoyant.paths import PathSearch
+from solvers.clairvoyant.milp import SubsetModel
 from solvers.clairvoyant.result import ClairvoyantResult, judge
 from solvers.clairvoyant.start import start as start_prices
 
@@ -24,14 +24,20 @@ if TYPE_CHECKING:
 
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.scenario import Scenario
-    from solvers.clairvoyant.dual import Prices, TimeDual
+    from solvers._core import SlotDual, SlotPrices, SlotSubsets
 
 __all__ = ["Search"]
 
+#: Temperatures of the softened ascent, as parts of the users' spread of worth between servers.
+TEMPERATURES = np.array([0.03, 0.01, 0.003, 0.001, 0.0003])
+#: The same after segments were split.
+WARM = np.array([0.003, 0.001, 0.0003])
 #: Edges that all servers are candidates up to, and candidates of a user in a slot beyond.
 MOST_EDGES, CANDIDATES = 40_000_000, 10
 #: Sweeps over all users; random choices that the search over paths starts from; temperature of the first rounding.
 SWEEPS, RESTARTS, WARM_ROUNDING = 60, 2, 0.02
+#: The logarithm of the coldest temperature of a rounding, as a part of the spread; the warmest is 1.
+COLDEST_ROUNDING = math.log(1e-3)
 #: Choices rounded from the dual at the most and at the least, and the operations in a sweep that all may take, roughly.
 MOST_MIXED, FEWEST_MIXED, OPERATIONS = 30, 3, 2e7
 #: Rounds of splitting segments, and the relative accuracy that they are split to.
@@ -40,8 +46,8 @@ ROUNDS, ACCURACY = 4, 1e-7
 MUCH = 0.1
 #: Segments are split to this part of the gap left, and no more coarsely than this.
 PART_OF_GAP, COARSEST = 0.1, 1e-3
-#: Companies of users that a MILP may choose from, and so few that it is not worth while to have fewer.
-MOST_COMPANIES, FEW_COMPANIES = 200_000, 5_000
+#: Subsets of users that a MILP may choose from, and a number so small that fewer are not worth an effort.
+MOST_SUBSETS, FEW_SUBSETS = 200_000, 5_000
 
 
 class Search:
@@ -63,6 +69,7 @@ class Search:
         self.limit = math.inf if time_limit is None else time_limit
         self.rng = np.random.default_rng(seed)
         self.started, self.cpu_started = time.perf_counter(), time.process_time()
+        self.cancellation = Cancellation(self.limit)
         self.bound = math.inf
         self.utility = -math.inf
         self.associations: tuple[IntArray, ...] | None = None
@@ -130,7 +137,7 @@ class Search:
             wall_s=time.perf_counter() - self.started,
             cpu_s=time.process_time() - self.cpu_started,
             message=message,
-            versions=versions("numpy", "scipy", "numba", "highspy"),
+            versions=versions("numpy", "scipy", "highspy"),
             details=self.details,
         )
 
@@ -165,63 +172,72 @@ class Search:
             name = self.scenario.base.network.users.name(int(self.expanded.user[row]))
             self.infeasible = f"no server can take {name} in slot {self.expanded.slot[row]}, not even alone"
             return
-        dual, prices = start_prices(self.expanded, stop=self.out_of_time)
+        dual, prices = start_prices(self.expanded, self.cancellation)
         prices = dual.settled(prices)
         self.offer_bound(dual.value(prices))
-        self.paths = PathSearch(self.expanded)
+        self.paths = SlotPaths(self.expanded.view, int(self.rng.integers(2**63)))
         self._first_paths(dual, prices)
-        value, prices = dual.ascend(prices, TEMPERATURES, stop=self.out_of_time)
+        value, prices = dual.ascend(prices, TEMPERATURES, self.cancellation)
         self.offer_bound(value)
         self._better_paths(dual, prices)
         exact = exact and self.expanded.dense
         self.dual = dual, prices
-        if not (exact and self._milp(dual, prices, FEW_COMPANIES)):
+        if not (exact and self._milp(dual, prices, FEW_SUBSETS)):
             self.dual = self._split(dual, prices, value, rounds)
-            if exact and not self._milp(*self.dual, MOST_COMPANIES):
+            if exact and not self._milp(*self.dual, MOST_SUBSETS):
                 self.details["milp"] = "too large"
-        self.details |= {"segments": int(self.dual[0].segments.server.size), "rows": self.expanded.rows}
+        self.details |= {"segments": self.dual[0].n_segments, "rows": self.expanded.rows}
 
-    def _first_paths(self, dual: TimeDual, prices: Prices) -> None:
+    def _first_paths(self, dual: SlotDual, prices: SlotPrices) -> None:
         """Offer what the search over paths makes of several choices."""
-        net, rows = self.expanded.real, self.expanded.rows
-        starts = [dual.rounded(prices, WARM_ROUNDING), net.slack[:, : net.width.max()].argmax(axis=1)]
-        starts += [self.rng.integers(0, net.width[:rows]) for _ in range(RESTARTS)]
+        view, levels = self.expanded.view, dual.best_levels(prices)
+        real = np.arange(view.positions) < view.real_width[: view.rows, None]
+        starts = [
+            slot_rounded(view, levels, WARM_ROUNDING * dual.spread),
+            np.where(real, view.slack, -np.inf).argmax(axis=1),
+        ]
+        starts += [self.paths.random_choice() for _ in range(RESTARTS)]
         if self.associations is not None:
             given = self.expanded.choice(self.associations)
             starts += [] if given is None else [given]
         for choice in starts:
-            self.offer(self.paths.improve(choice, self.rng, SWEEPS, self.out_of_time))
+            self.offer(self._improved(choice))
             if self.out_of_time():
                 break
 
-    def _better_paths(self, dual: TimeDual, prices: Prices) -> None:
+    def _improved(self, choice: IntArray) -> IntArray:
+        """Return what the search over paths makes of a choice."""
+        return self.paths.improved(choice, SWEEPS, self.cancellation)
+
+    def _better_paths(self, dual: SlotDual, prices: SlotPrices) -> None:
         """Offer what the search makes of choices near the dual, in part mixed with the best so far."""
-        rows, cells = self.expanded.rows, self.expanded.cell_server.size
-        work = rows * self.expanded.net.cell.shape[1] * rows / cells
-        users = self.scenario.n_users
+        view, cells = self.expanded.view, self.expanded.cell_server.size
+        work = view.rows * view.positions * view.rows / cells
+        users, levels = self.scenario.n_users, dual.best_levels(prices)
         for number in range(int(np.clip(OPERATIONS / work, FEWEST_MIXED, MOST_MIXED))):
             if self.gap <= self.target or self.out_of_time():
                 break
-            choice = dual.rounded(prices, 10.0 ** self.rng.uniform(-3.0, 0.0))
+            temperature = float(exp(COLDEST_ROUNDING * self.rng.random()))
+            choice = slot_rounded(view, levels, temperature * dual.spread)
             best = self.expanded.choice(self.associations) if self.associations is not None else None
             if number >= FEWEST_MIXED and best is not None:
                 choice = np.where(self.rng.random(users)[self.expanded.user] < 0.5, choice, best)
-            choice = self.paths.improve(choice, self.rng, SWEEPS, self.out_of_time)
+            choice = self._improved(choice)
             if best is None or self.paths.value(choice) > self.paths.value(best):
                 self.offer(choice)
 
-    def _split(self, dual: TimeDual, prices: Prices, value: float, rounds: int) -> tuple[TimeDual, Prices]:
+    def _split(self, dual: SlotDual, prices: SlotPrices, value: float, rounds: int) -> tuple[SlotDual, SlotPrices]:
         """Split the segments that the bound rests on and ascend again, while that tightens it."""
         for _ in range(rounds):
             if self.out_of_time() or self.gap <= self.target:
                 break
             accuracy = max(ACCURACY, min(PART_OF_GAP * self.gap, COARSEST)) * abs(value)
             finer, begin = dual.finer(prices, accuracy)
-            if finer is dual:
+            if finer is None:
                 break
             before = self.bound
             dual = finer
-            value, prices = dual.ascend(begin, WARM, stop=self.out_of_time)
+            value, prices = dual.ascend(begin, WARM, self.cancellation)
             self.offer_bound(value)
             self._better_paths(dual, prices)
             if math.isfinite(self.utility) and before - self.bound < MUCH * (before - self.utility):
@@ -235,23 +251,21 @@ class Search:
             return -math.inf
         return self.utility + 0.5 * OPTIMALITY_GAP * abs(self.utility) - self.expanded.constant
 
-    def companies(self, dual: TimeDual, prices: Prices, limit: int = MOST_COMPANIES) -> Companies:
-        """Return the companies of users that may be in a better solution than the incumbent."""
+    def subsets(self, dual: SlotDual, prices: SlotPrices, limit: int = MOST_SUBSETS) -> SlotSubsets:
+        """Return the subsets of users that cells may hold in a better solution than the incumbent."""
         room = dual.value(prices) - self.cutoff
-        low, high, cell = dual.segments.low, dual.segments.high, dual.segments.server
-        best = dual.best_of_cell(prices)
-        return companies(self.expanded.net, low, high, cell, *prices, best, room, self.paths.big, limit)
+        return slot_subsets(dual, prices, room, limit, SlotSubsetParams(), self.cancellation)
 
-    def _milp(self, dual: TimeDual, prices: Prices, limit: int) -> bool:
-        """Solve what is left as a MILP over companies of users; return whether they are few enough for that."""
+    def _milp(self, dual: SlotDual, prices: SlotPrices, limit: int) -> bool:
+        """Solve what is left as a MILP over subsets of users; return whether they are few enough for that."""
         if self.gap <= OPTIMALITY_GAP or self.out_of_time():
             return True
         cutoff = self.cutoff
-        found = self.companies(dual, prices, limit)
-        if not found.complete:
+        found = self.subsets(dual, prices, limit)
+        if not found.is_complete:
             return False
-        self.details["companies"] = int(found.cell.size)
-        model = CompanyModel(self.expanded, found)
+        self.details["subsets"] = int(found.cell.size)
+        model = SubsetModel(self.expanded, found)
         while not self.out_of_time():
             answer = model.solve(self.seconds_left, self.seed)
             if answer.status == "infeasible":

@@ -12,6 +12,7 @@ void bind_networks(nb::module_& module);
 void bind_placement(nb::module_& module);
 void bind_placement_state(nb::module_& module);
 void bind_sets(nb::module_& module);
+void bind_slots(nb::module_& module);
 
 }  // namespace dtopt
 
@@ -30,4 +31,5 @@ NB_MODULE(_core, module) {
     bind_neighbourhood(module);
     bind_decoder(module);
     bind_migration(module);
+    bind_slots(module);
 }
