@@ -249,3 +249,23 @@ class WiredPairs:
         reach : ndarray, shape (N,)
             The radius within which all pairs lie that gain; at least `radius`.
         """
+
+class UtilitySegments:
+    """
+    Segments of servers' levels in the dual of P2; see `dtopt.utility_dual.UtilityDual`.
+    """
+
+    def __init__(self, *, worth: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], level: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], places: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None: ...
+
+    def smoothed(self, prices: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], temperature: float) -> tuple[float, Annotated[NDArray[numpy.float64], dict(shape=(None,))]]:
+        """Return the softened dual and its gradient."""
+
+    def settled(self, prices: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], unit: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], halvings: int) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
+        """
+        Return the prices of load at which segments win least, by bisection, shape (C,).
+        """
+
+    def descend(self, *, prices: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], kept: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)], temperature: float, unit: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], fixed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)], scale: float, params: AscentParams, cancellation: Cancellation) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
+        """
+        Return prices that lower the dual softened at one temperature; those of segments not kept stay.
+        """

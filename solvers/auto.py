@@ -64,32 +64,12 @@ def solve(
     """
     if time_limit is None and stop is None:
         time_limit = DEFAULT_SECONDS
-    _compile(problem)
     run = Run(problem, "auto", seed=seed, stop=stop, time_limit=time_limit, on_incumbent=on_incumbent)
     with run:
         run.begin_from(start)
         if not run.settled and not run.should_stop():
             _search(run, problem)
     return run.result()
-
-
-def _compile(problem: Problem) -> None:
-    """Compile what may be used before the clock starts: it is part of installing solvers, not of any run."""
-    from solvers import exact
-    from solvers.exact.enumeration import can_enumerate
-
-    if can_enumerate(problem):
-        return
-    if not isinstance(problem, Placement):
-        exact.compile_for(problem)
-        return
-    from solvers.lns import neighbourhood
-
-    pairs = problem.n_users * problem.n_stations
-    if pairs <= EXACT_PAIRS["placement"]:
-        neighbourhood.compile_kernels()
-    if pairs <= CLOSED_PAIRS:
-        exact.compile_for(problem)
 
 
 def _search(run: Run, problem: Problem) -> None:

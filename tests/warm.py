@@ -12,9 +12,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 
 #: Functions that compile, those that take longest first.
-KERNELS = (
-    "solvers.environments.decoding:compile_kernels",
-)
+KERNELS = ("solvers.environments.decoding:compile_kernels",)
 
 
 def compile_one(name: str) -> tuple[str, float]:

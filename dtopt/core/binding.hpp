@@ -54,11 +54,6 @@ std::span<const T> span_of(const Vector<T>& array) {
     return {array.data(), array.shape(0)};
 }
 
-template <class T>
-std::span<const T> span_of(const Vector<T>& array) {
-    return {array.data(), array.shape(0)};
-}
-
 // Require that no number is NaN.
 template <class T>
 void require_numbers(const T* values, Size size, const char* name) {
@@ -92,30 +87,6 @@ void require_indices(const Container& indices, std::int64_t least, std::int64_t 
         if (index < least || index >= bound)
             throw std::invalid_argument(std::string(name) + " must be from " + std::to_string(least) + " to " +
                                         std::to_string(bound - 1) + ", not " + std::to_string(index));
-}
-
-// Show a vector of an object to NumPy, read-only and without a copy: for properties, which keep the object alive.
-template <class T>
-nb::ndarray<nb::numpy, const T, nb::ndim<1>> shown(const std::vector<T>& values) {
-    return {values.data(), {values.size()}};
-}
-
-// The same of a matrix.
-template <class T>
-nb::ndarray<nb::numpy, const T, nb::ndim<2>> shown(const Matrix<T>& matrix) {
-    return {matrix.data(), {matrix.rows(), matrix.columns()}};
-}
-
-// Show a vector of an object to NumPy, read-only and without a copy: for properties, which keep the object alive.
-template <class T>
-nb::ndarray<nb::numpy, const T, nb::ndim<1>> shown(const std::vector<T>& values) {
-    return {values.data(), {values.size()}};
-}
-
-// The same of a matrix.
-template <class T>
-nb::ndarray<nb::numpy, const T, nb::ndim<2>> shown(const Matrix<T>& matrix) {
-    return {matrix.data(), {matrix.rows(), matrix.columns()}};
 }
 
 // Show a vector of an object to NumPy, read-only and without a copy: for properties, which keep the object alive.

@@ -16,7 +16,7 @@ from reports.records import canonical
 __all__ = ["machine"]
 
 #: Distributions that decide what a solver finds or how fast it is.
-LIBRARIES = ("dtopt", "numpy", "scipy", "numba", "highspy", "ortools", "pulp", "torch")
+LIBRARIES = ("dtopt", "numpy", "scipy", "highspy", "ortools", "pulp", "torch")
 
 
 def machine(threads: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dtopt.solution import Solution
     from dtopt.stop import StoppingCriterion
 
-__all__ = ["compile_for", "solve"]
+__all__ = ["solve"]
 
 #: Pairs of user and server that the dense matrices are made for.
 MOST_PAIRS = 2_000_000
@@ -68,8 +68,6 @@ def solve(
     """
     if problem.n_users * problem.n_stations > MOST_PAIRS:
         raise UnsupportedProblemError(f"exact takes up to {MOST_PAIRS:,} pairs of user and server")
-    if not can_enumerate(problem):
-        compile_for(problem)
     run = Run(
         problem,
         "exact",
@@ -77,7 +75,7 @@ def solve(
         stop=stop,
         time_limit=time_limit,
         on_incumbent=on_incumbent,
-        libraries=("scipy", "numba", "highspy"),
+        libraries=("scipy", "highspy"),
     )
     with run:
         run.begin_from(start)
@@ -113,12 +111,6 @@ def _enumerated(run: Run) -> bool:
     run.iterations += 1
     run.offer_bound(evaluation.objective)
     return True
-
-
-def compile_for(problem: Problem) -> None:
-    """Compile what a run on a problem may use, or load it from Numba's cache, before its clock starts."""
-    if isinstance(problem, Migration):
-        return
 
 
 solve.problems = ("placement", "migration")  # type: ignore[attr-defined]

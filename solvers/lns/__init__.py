@@ -58,24 +58,9 @@ def solve(
         raise UnsupportedProblemError("lns takes placement problems")
     if problem.n_users * problem.n_stations > MOST_PAIRS:
         raise UnsupportedProblemError(f"lns takes up to {MOST_PAIRS:,} pairs of user and server")
-    # Here and not above: importing Numba takes longer than many a run of other solvers.
     from solvers.lns.search import LargeNeighbourhoodSearch
-    from solvers.local_search.arrays import compile_kernels as compile_arrays
-    from solvers.local_search.driver import compile_kernels as compile_search
-    from solvers.local_search.ejection import compile_ejection
 
-    compile_search()
-    compile_arrays()
-    compile_ejection()
-    run = Run(
-        problem,
-        "lns",
-        seed=seed,
-        stop=stop,
-        time_limit=time_limit,
-        on_incumbent=on_incumbent,
-        libraries=("numba",),
-    )
+    run = Run(problem, "lns", seed=seed, stop=stop, time_limit=time_limit, on_incumbent=on_incumbent)
     with run:
         run.begin_from(start)
         if not run.settled and not run.should_stop():

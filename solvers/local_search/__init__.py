@@ -103,7 +103,6 @@ def solve(
         stop=stop,
         time_limit=time_limit,
         on_incumbent=on_incumbent,
-        libraries=("numba",),
     )
     with run:
         run.begin_from(start)

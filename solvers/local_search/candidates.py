@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.problem import Placement
-    from solvers.local_search.kernel import Instance
 
     #: Lists are 32 bits wide, to save memory traffic.
     Integers = NDArray[np.signedinteger[Any]]
@@ -99,25 +98,6 @@ class Lists:
             max_open=self.max_open,
             sharing=self.sharing,
             data=self.data,
-            dense=self.dense,
-        )
-
-    @cached_property
-    def instance(self) -> Instance:
-        """The lists as the kernels read them that are still compiled by Numba."""
-        from solvers.local_search.kernel import Instance
-
-        return Instance(
-            station=self.station,
-            cost=self.cost,
-            more=np.zeros((0, 0)) if self.more is None else self.more,
-            sizes=np.column_stack([self.size, self.rate]),
-            near=self.near,
-            opening=self.opening,
-            penalty=self.penalty,
-            max_open=self.max_open,
-            mode=self.sharing.value,
-            kind=self.data.value,
             dense=self.dense,
         )
 

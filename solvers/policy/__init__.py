@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,26 +124,11 @@ def _begin(
         raise InputError(f"must be >= 0, got {samples}", where="samples")
     if sets is not None and sets < 1:
         raise InputError(f"must be >= 1, got {sets}", where="sets")
-    # Here and not above: importing Numba takes longer than many a run of other solvers.
     from solvers.policy.weights import SHIPPED, load_weights
 
     network = load_weights(SHIPPED if weights is None else Path(weights))
-    _compile(name == "policy+ls")
-    run = Run(
-        problem, name, seed=seed, stop=stop, time_limit=time_limit, on_incumbent=on_incumbent, libraries=("numba",)
-    )
+    run = Run(problem, name, seed=seed, stop=stop, time_limit=time_limit, on_incumbent=on_incumbent)
     return run, network
-
-
-@cache
-def _compile(polish: bool) -> None:
-    """Compile what a run takes, or load it from Numba's cache, before its clock starts."""
-    from dtopt.generators import generate
-    from solvers.local_search.candidates import lists_of
-    from solvers.policy.forward import forward
-    from solvers.policy.graph import Graph
-    from solvers.policy.weights import load_weights
-
 
 
 def _decide(run: Run, problem: Placement, network: GraphNetwork, sets: int | None, samples: int) -> None:

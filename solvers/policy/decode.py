@@ -12,8 +12,7 @@ from solvers._core import PairData
 
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
-    from solvers.local_search.candidates import Lists
-    from solvers.local_search.kernel import Integers
+    from solvers.local_search.candidates import Integers, Lists
     from solvers.policy.graph import Floats32
 
 __all__ = ["Decoder"]

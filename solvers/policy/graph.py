@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from solvers.local_search.kernel import CLAMPED, EQUAL, FITTING, LATE, LIMITED, OPTIMAL
+from dtopt.elementary import log
+from solvers._core import PairData, Sharing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from solvers.local_search.candidates import Lists
-    from solvers.local_search.kernel import Integers
+    from solvers.local_search.candidates import Integers, Lists
 
     Floats32 = NDArray[np.float32]
 
@@ -72,58 +72,58 @@ class Graph:
     @classmethod
     def of(cls, lists: Lists) -> Graph:
         """Return the graph of an instance of the compiled search."""
-        p = lists.instance
-        n, m = p.sizes.shape[0], lists.cpu.size
+        n, m = lists.size.size, lists.cpu.size
+        optimal, equal = lists.sharing == Sharing.OPTIMAL, lists.sharing == Sharing.EQUAL
         usable = lists.capacity > 0
         count = max(int(usable.sum()), 1)
         crowd = n / count
         cpu = np.where(usable, lists.cpu, 0.0)
-        size, total = p.sizes[:, 0], float(cpu.sum())
-        # The cost of all computing were it spread evenly; see `solvers.local_search.kernel`.
+        size, total = lists.size, float(cpu.sum())
+        # The cost of all computing if it were spread evenly; see `solvers/core/placement.hpp`.
         compute = float(size.sum()) / max(total, 1e-300)
-        compute *= float(size.sum()) if p.mode == OPTIMAL else n if p.mode == EQUAL else 0.0
-        cost = p.cost
-        if p.kind == LATE:
+        compute *= float(size.sum()) if optimal else n if equal else 0.0
+        cost, more = lists.cost, lists.more
+        if lists.data == PairData.LATE and more is not None:
             # Lateness as it would be with half of the servers open.
-            load = 2.0 * (float(size.sum()) if p.mode == OPTIMAL else n) / max(total, 1e-300)
-            cost = cost + p.penalty * np.maximum(0.0, p.more + load * p.sizes[:, 1:])
+            load = 2.0 * (float(size.sum()) if optimal else n) / max(total, 1e-300)
+            cost = cost + lists.penalty * np.maximum(0.0, more + load * lists.rate[:, None])
         finite = np.isfinite(cost)
         least = cost.min(axis=1, keepdims=True)
         gap = np.where(finite, cost - np.where(np.isfinite(least), least, 0.0), np.inf)
-        unit = compute / n + count * p.opening / n + _next(gap)
+        unit = compute / n + count * lists.opening / n + _next(gap)
         unit = unit if unit > 0.0 else 1.0
         part = np.zeros(cost.shape)
-        if p.kind in (FITTING, CLAMPED):
-            part = np.where(finite, p.more, 0.0)
-        elif p.kind == LIMITED:
-            part = np.where(finite, 1.0 / np.maximum(p.more, 1.0), 0.0)
+        if more is not None and lists.data in {PairData.FITTING, PairData.CLAMPED}:
+            part = np.where(finite, more, 0.0)
+        elif more is not None and lists.data == PairData.LIMITED:
+            part = np.where(finite, 1.0 / np.maximum(more, 1.0), 0.0)
         places = np.minimum(lists.capacity, n)
-        pairs = np.maximum(np.bincount(p.station[finite], minlength=m), 1)
-        mean_part = np.bincount(p.station[finite], weights=part[finite], minlength=m) / pairs
+        pairs = np.maximum(np.bincount(lists.station[finite], minlength=m), 1)
+        mean_part = np.bincount(lists.station[finite], weights=part[finite], minlength=m) / pairs
         server = np.empty((m, N_SERVER_FEATURES), dtype=np.float32)
         relative = cpu * count / max(total, 1e-300)
-        server[:, 0] = np.log(np.maximum(relative, 1e-3))
-        server[:, 1] = np.log(np.clip(places / crowd, 1e-2, 50.0))
+        server[:, 0] = log(np.maximum(relative, 1e-3))
+        server[:, 1] = log(np.clip(places / crowd, 1e-2, 50.0))
         server[:, 2] = places / n
         server[:, 3] = np.minimum(mean_part * crowd, MOST)
         least_part = np.where(finite, part, np.inf).min(axis=1)
         shared = [
             compute / (n * unit),
-            count * p.opening / (n * unit),
+            count * lists.opening / (n * unit),
             min(n / max(int(places.sum()), 1), MOST),
-            min(p.max_open, count) / count,
+            min(lists.max_open, count) / count,
             min(float(least_part[np.isfinite(least_part)].sum()) / count, MOST),
             min(float(mean_part.mean()) * crowd, MOST),
-            float(p.mode == OPTIMAL),
-            float(p.mode == EQUAL),
-            float(p.kind == CLAMPED),
-            float(p.kind == LIMITED),
+            float(optimal),
+            float(equal),
+            float(lists.data == PairData.CLAMPED),
+            float(lists.data == PairData.LIMITED),
         ]
         return cls(
-            station=np.ascontiguousarray(p.station),
+            station=np.ascontiguousarray(lists.station),
             gap=(gap / unit).astype(np.float32),
             part=(part * crowd).astype(np.float32),
-            size=(size / size.mean() if p.mode in (OPTIMAL, EQUAL) and size.any() else np.zeros(n)).astype(np.float32),
+            size=(size / size.mean() if (optimal or equal) and size.any() else np.zeros(n)).astype(np.float32),
             server=server,
             cpu=np.maximum(relative, 1e-3).astype(np.float32),
             shared=np.array(shared, dtype=np.float32),
