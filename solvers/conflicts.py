@@ -11,15 +11,15 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-import highspy
 import numpy as np
 
 from dtopt.conflicts import Conflict, Limits, needed_kinds
 from dtopt.feasibility import check_counts, competing, priced_conflict, served
 from dtopt.solution import UNASSIGNED
-from solvers.highs import HighsRun, quiet_highs
 
 if TYPE_CHECKING:
+    import highspy
+
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.feasibility import Answer
     from dtopt.problem import Problem
@@ -183,6 +183,7 @@ class _Rows:
 
     def give_to(self, highs: highspy.Highs, columns: int) -> None:
         """Hand all rows to HiGHS."""
+        import highspy
         from scipy.sparse import csr_array
 
         row, column, value = (np.concatenate(parts) for parts in zip(*self._blocks, strict=True))
@@ -241,6 +242,10 @@ def _solve(limits: Limits, seconds: float) -> tuple[Answer, IntArray]:
             bound = np.flatnonzero(level < steps.size)
             index = np.arange(bound.size)
             rows.add(bound.size, [(index, here[bound], one), (index, steps[level[bound]], one)], -math.inf, one)
+    import highspy
+
+    from solvers.highs import HighsRun, quiet_highs
+
     lower: FloatArray = np.zeros(columns)
     if not limited:
         lower[is_open] = 1.0

@@ -11,8 +11,6 @@ from dtopt.result import Status
 from dtopt.run import OPTIMALITY_GAP, Run, Stopped
 from solvers.conflicts import name_conflict
 from solvers.exact.enumeration import best_partition, can_enumerate
-from solvers.exact.migration import search_migration
-from solvers.exact.placement import PlacementSearch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +73,7 @@ def solve(
         stop=stop,
         time_limit=time_limit,
         on_incumbent=on_incumbent,
-        libraries=("scipy", "highspy"),
+        libraries=("highspy",),
     )
     with run:
         run.begin_from(start)
@@ -84,8 +82,12 @@ def solve(
                 if _enumerated(run):
                     pass
                 elif isinstance(problem, Migration):
+                    from solvers.exact.migration import search_migration
+
                     search_migration(run, problem)
                 else:
+                    from solvers.exact.placement import PlacementSearch
+
                     assert isinstance(problem, Placement)  # noqa: S101 - the two problems there are
                     PlacementSearch(run, problem).search()
         if not run.settled and run.gap > OPTIMALITY_GAP and run.seconds_left <= 0:

@@ -12,9 +12,7 @@ from dtopt.run import OPTIMALITY_GAP
 from dtopt.utility_dual import WARM, UtilityDual
 from dtopt.utility_segments import ServerUtility
 from solvers import greedy
-from solvers.exact.segments import SegmentedMigration
 from solvers.local_search.utility import improve, view_of
-from solvers.milp.engine import TIGHT, solve_model
 
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
@@ -162,6 +160,10 @@ class _Search:
         if not kept.any(axis=0).all():
             self._exhausted(limit)
             return
+        # Here and not above: most runs end before, and PuLP takes longer to load than they take.
+        from solvers.exact.segments import SegmentedMigration
+        from solvers.milp.engine import TIGHT, solve_model
+
         formulation = SegmentedMigration(self.problem, run.check, dual, kept)
         formulation.build()
         tolerance = float(np.clip(PART_OF_GAP * run.gap, TIGHT, FIRST_TOLERANCE))

@@ -13,17 +13,13 @@ from dtopt.run import OPTIMALITY_GAP
 from solvers import greedy
 from solvers._core import KnapsackDual, KnapsackParams
 from solvers.conflicts import name_conflict
-from solvers.exact.counted import CountedPlacement
 from solvers.exact.knapsack import knapsack_dual, whole_demands
 from solvers.local_search.arrays import SearchArrays
 from solvers.local_search.chains import search_by_chains
 from solvers.local_search.decided_sets import SetSearch, has_sets
 from solvers.local_search.start import from_prices
-from solvers.milp import outer_approximation, relaxations
-from solvers.milp.common import common_step, rounded_up
-from solvers.milp.engine import solve_model
-from solvers.milp.placement import FixedPlacement, OptimalPlacement
 from solvers.server_tree import ServerTree
+from solvers.steps import common_step, rounded_up
 
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
@@ -153,6 +149,12 @@ class PlacementSearch:
 
     def programme(self, allowed: BoolArray) -> None:
         """Solve the MILP over the pairs that are left."""
+        # Here and not above: most runs end before, and PuLP takes longer to load than they take.
+        from solvers.exact.counted import CountedPlacement
+        from solvers.milp import outer_approximation, relaxations
+        from solvers.milp.engine import solve_model
+        from solvers.milp.placement import FixedPlacement, OptimalPlacement
+
         run, problem = self.run, self.problem
         kinds = {"fixed": FixedPlacement, "equal": CountedPlacement, "optimal": OptimalPlacement}
         formulation: PlacementFormulation = kinds[problem.sharing](problem, run.check, allowed)  # type: ignore[abstract]
@@ -226,5 +228,5 @@ class PlacementSearch:
 
 
 def cost_step(dual: PriceDual) -> float:
-    """Return a step that all costs are multiples of, 0 where none is known; see `solvers.milp.common.common_step`."""
+    """Return a step that all costs are multiples of, 0 where none is known; see `solvers.steps.common_step`."""
     return 0.0 if dual.root_load.any() else common_step(dual.cost, dual.opening)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -132,6 +131,8 @@ def _solve(run: Run, problem: Placement, workers: int) -> None:
         search_placement(run, problem)
         return
     seeds = [run.seed + 7919 * worker for worker in range(1, workers)]
+    from concurrent.futures import ProcessPoolExecutor
+
     with ProcessPoolExecutor(workers - 1) as pool:
         others = [pool.submit(_restart, problem, seed, run.seconds_left) for seed in seeds]
         try:

@@ -8,8 +8,9 @@ import numpy as np
 
 from dtopt.bounds import SLACK
 from dtopt.sharing import compute_latency
-from solvers.milp.common import Formulation, check_size, common_step, price
+from solvers.milp.common import Formulation, check_size, price
 from solvers.milp.engine import Model
+from solvers.steps import common_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
