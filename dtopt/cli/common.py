@@ -264,8 +264,30 @@ def wide_console() -> Console:
     return console if console.is_terminal else Console(width=PIPE_WIDTH)
 
 
-def progress() -> Progress:
+class NoProgress:
+    """Stands for `rich.progress.Progress` where nobody looks; Rich takes longer to load than a small run."""
+
+    def __enter__(self) -> NoProgress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def add_task(self, description: str, total: float | None = None, **fields: Any) -> Any:
+        """Return a task."""
+        return 0
+
+    def update(self, task: Any, **fields: Any) -> None:
+        """Show nothing."""
+
+    def advance(self, task: Any, advance: float = 1) -> None:
+        """Show nothing."""
+
+
+def progress() -> Progress | NoProgress:
     """Return a progress display on stderr that vanishes when done and is silent where nobody looks."""
+    if not sys.stderr.isatty() and not os.environ.get("FORCE_COLOR"):
+        return NoProgress()
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 

@@ -60,6 +60,7 @@ def solve(
     Exit code: 0 solved, 2 wrong input, 3 a run found no solution, 130 interrupted (the best so far is kept).
     """
     import math
+    import sys
 
     from dtopt.cli import INTERRUPTED, NO_SOLUTION
     from dtopt.cli.common import certificate, describe, load, print_json, profit_line, profits, progress
@@ -107,7 +108,7 @@ def solve(
                     result.to_geojson(_in(geojson, f"{stem}.geojson") if len(runs) > 1 else geojson)
             finally:
                 if not as_json:
-                    bar.console.file.flush()
+                    sys.stderr.flush()
                     typer.echo(describe(problem, result, bound, proven))
                     if line := profit_line(profit):
                         typer.echo(line)

@@ -23,7 +23,6 @@ import threading
 import time
 import warnings
 from dataclasses import replace
-from multiprocessing.connection import Connection, Pipe
 from typing import TYPE_CHECKING, Any
 
 from dtopt.arrays import number
@@ -37,6 +36,7 @@ from dtopt.stop import stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.connection import Connection
 
     from dtopt.problem import Problem
     from dtopt.stop import StoppingCriterion
@@ -45,8 +45,8 @@ __all__ = ["check_memory_limit", "guarded"]
 
 #: A run is ended after `HARD_FACTOR` times its limit and `HARD_EXTRA_S` more.
 HARD_FACTOR, HARD_EXTRA_S = 1.1, 0.3
-#: How long a process may take to load and to compile before its run begins, s: Numba may compile everything.
-START_S = 600.0
+#: How long a process may take to load before its run begins, s.
+START_S = 120.0
 #: After Ctrl-C the solver has so much time to end by itself, s.
 GRACE_S = 1.0
 #: Seconds between two looks at the clock.
@@ -132,6 +132,8 @@ class _Watched:
 
     def run(self, request: bytes) -> Result:
         """Return what the solver returns, or what it had told when it had to be ended."""
+        from multiprocessing.connection import Pipe
+
         reader, writer = Pipe(duplex=False)
         # Not by `multiprocessing`, which would run the caller's main module again. Plug-ins are found by our path.
         code = f"import sys; sys.path[:] = {sys.path!r}; from dtopt.guard.child import main; main()"
