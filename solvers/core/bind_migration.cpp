@@ -21,6 +21,9 @@ MigrationView make_view(const Table<double>& slack, const std::optional<Table<do
     view.deadline = copied(deadline, n, "deadline");
     view.growth = copied(growth, n, "growth");
     view.size = copied(size, n, "size");
+    if (sharing == Sharing::FIXED)
+        for (Size i = 0; i < n; ++i)
+            require(view.growth[i] == 0.0 && view.size[i] == 0.0, "growth and size must be 0 under fixed sharing");
     view.rate = copied(rate, m, "rate");
     view.part = copied(part, m, "part");
     view.capacity = copied(capacity, m, "capacity");

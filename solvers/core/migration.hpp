@@ -23,7 +23,7 @@ struct MigrationView {
     Matrix<double> bonus;    // (N, M): what a pair is worth beyond this slot; empty for nothing
     Matrix<double> alone;    // (N, M): β e^slack, what a pair is worth at level 0; set by `finish`
     Doubles deadline;        // (N,), s
-    Doubles growth, size;    // (N,)
+    Doubles growth, size;    // (N,): 0 under fixed sharing
     Doubles rate, part;      // (M,)
     Integers capacity;       // (M,)
     double beta = 1.0;

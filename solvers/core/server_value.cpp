@@ -154,6 +154,30 @@ double ServerValue::filled_level(Size count, double load) const {
     }
 }
 
+UserWorth worth_at(const MigrationView& view, Size user, Size server, double level) {
+    const double pace = view.pace(user, server);
+    const double late = (pace > 0.0 ? pace * level : 0.0) - view.slack(user, server);
+    if (view.hard && late > 0.0) return {view.beta, 0.0};
+    const double worth = view.beta * exp(-late);
+    if (late > 0.0) return {worth - view.penalty * late, (worth + view.penalty) * pace};
+    return {worth, worth * pace};
+}
+
+ServerWeight ServerValue::weigh(Size server, std::span<const std::int32_t> members, std::span<UserWorth> own) const {
+    ServerWeight weight;
+    weight.first_turn = INF;
+    for (const std::int32_t user : members) weight.level += view_.load(static_cast<Size>(user), server);
+    for (const std::int32_t user : members) {
+        const auto i = static_cast<Size>(user);
+        own[i] = worth_at(view_, i, server, weight.level);
+        weight.pressure += own[i].fall;
+        const double pace = view_.pace(i, server);
+        weight.steepest = std::max(weight.steepest, pace);
+        if (view_.hard && pace > 0.0) weight.first_turn = std::min(weight.first_turn, view_.slack(i, server) / pace);
+    }
+    return weight;
+}
+
 void ServerValue::set_values(MigrationState& state) {
     for (Size k = 0; k < view_.servers(); ++k) state.value[k] = (*this)(k, state.members[k]);
 }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "dtopt/core/cancellation.hpp"
 #include "solvers/core/migration.hpp"
@@ -41,15 +42,11 @@ class ShiftSearch {
     const MigrationView& view_;
     ServerValue value_of_;
     MigrationState state_;
-    Doubles level_, pressure_, estimate_;  // (M,)
+    std::vector<ServerWeight> weight_;  // (M,)
+    std::vector<UserWorth> own_;        // (N,)
+    Doubles estimate_;                  // (M,)
 
-    // What a user is worth on a server at a level, and how fast that falls with the level.
-    struct Own {
-        double worth, fall;
-    };
-    Own own(Size user, Size server, double level) const;
-    // Compute a server's level and pressure.
-    void weigh(Size server);
+    void weigh(Size server) { weight_[server] = value_of_.weigh(server, state_.members[server], own_); }
     // Estimate what a user adds on each other server, −∞ where that promises no gain of `least`.
     void estimate(Size user, double here, double least);
 };
