@@ -1,13 +1,13 @@
 """The compiled core of the searches; see `solvers/core/`."""
 
-import enum
 from collections.abc import Callable
+import enum
 from typing import Annotated
 
+import dtopt._core
 import numpy
 from numpy.typing import NDArray
 
-import dtopt._core
 
 class Sharing(enum.Enum):
     """How servers share their CPU."""
@@ -42,39 +42,27 @@ class PlacementView:
     A P1 problem as the searches read it; see `solvers/core/placement.hpp`.
     """
 
-    def __init__(
-        self,
-        *,
-        station: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
-        cost: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu", writable=False)],
-        more: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu", writable=False)]
-        | None,
-        size: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
-        rate: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
-        near: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
-        cpu: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
-        opening: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
-        capacity: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)],
-        penalty: float,
-        max_open: int,
-        sharing: Sharing,
-        data: PairData,
-        dense: bool,
-    ) -> None: ...
+    def __init__(self, *, station: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)], cost: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], more: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, size: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], rate: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], near: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)], cpu: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], opening: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], capacity: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], penalty: float, max_open: int, sharing: Sharing, data: PairData, dense: bool) -> None: ...
+
     @property
     def n_users(self) -> int: ...
+
     @property
     def n_servers(self) -> int: ...
+
     @property
     def width(self) -> int:
         """Servers in each user's list."""
 
     @property
     def sharing(self) -> Sharing: ...
+
     @property
     def data(self) -> PairData: ...
+
     @property
     def dense(self) -> bool: ...
+
     @property
     def max_open(self) -> int: ...
 
@@ -82,18 +70,21 @@ class PenaltyParams:
     """How excess is penalised, and which gains count."""
 
     def __init__(self) -> None: ...
+
     @property
     def strict(self) -> float:
         """Weight of excess, times the cost of the association loaded."""
 
     @strict.setter
     def strict(self, arg: float, /) -> None: ...
+
     @property
     def overfull(self) -> float:
         """An overfull CPU counts as this much fuller than it is."""
 
     @overfull.setter
     def overfull(self, arg: float, /) -> None: ...
+
     @property
     def least_gain(self) -> float:
         """Part of that cost that a move must gain."""
@@ -155,9 +146,8 @@ class PlacementState:
     """
 
     def __init__(self, view: PlacementView, penalties: PenaltyParams = ...) -> None: ...
-    def load(
-        self, slots: Annotated[NDArray[numpy.int32], dict(shape=(None,), order="C", device="cpu", writable=False)]
-    ) -> None:
+
+    def load(self, slots: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
         """
         Begin from the slot of each user's server in its list, int32, shape (N,).
         """
@@ -172,15 +162,19 @@ class PlacementState:
 
     @property
     def is_feasible(self) -> bool: ...
+
     @property
     def has_overload(self) -> bool: ...
+
     @property
     def open_servers(self) -> int: ...
+
     @property
     def slots(self) -> Annotated[NDArray[numpy.int32], dict(shape=(None,))]:
         """Of each user's server in its list, int32, shape (N,)."""
 
     def server(self, server: int) -> ServerState: ...
+
     def leaving(self, user: int) -> float:
         """Return what cost and excess change when a user leaves its server."""
 
@@ -193,6 +187,7 @@ class PlacementState:
         """Move a user to another server."""
 
     def mark(self) -> Mark: ...
+
     def undo(self, mark: Mark) -> None:
         """Undo the moves since a mark."""
 
@@ -209,32 +204,13 @@ class PlacementState:
         Return with whom a user should change servers, and the slots that both go to; -1 if that does not help.
         """
 
-    def sweep(
-        self,
-        users: Annotated[NDArray[numpy.int32], dict(shape=(None,), order="C", device="cpu", writable=False)],
-        cancellation: dtopt._core.Cancellation,
-    ) -> int:
+    def sweep(self, users: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], cancellation: dtopt._core.Cancellation) -> int:
         """Shift users to their best open servers; return how many moved."""
 
-    def exchange(
-        self,
-        users: Annotated[NDArray[numpy.int32], dict(shape=(None,), order="C", device="cpu", writable=False)],
-        partners: int,
-        ejections: bool,
-        random: dtopt._core.Random,
-        cancellation: dtopt._core.Cancellation,
-    ) -> int:
+    def exchange(self, users: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], partners: int, ejections: bool, random: dtopt._core.Random, cancellation: dtopt._core.Cancellation) -> int:
         """Swap users where that helps, or else eject; return how often."""
 
-    def settle(
-        self,
-        users: Annotated[NDArray[numpy.int32], dict(shape=(None,), order="C", device="cpu", writable=False)],
-        stage: Stage,
-        passes: int,
-        partners: int,
-        random: dtopt._core.Random,
-        cancellation: dtopt._core.Cancellation,
-    ) -> None:
+    def settle(self, users: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], stage: Stage, passes: int, partners: int, random: dtopt._core.Random, cancellation: dtopt._core.Cancellation) -> None:
         """Descend by the moves of a stage."""
 
 class LocalSearchParams(PenaltyParams):
@@ -243,126 +219,147 @@ class LocalSearchParams(PenaltyParams):
     """
 
     def __init__(self) -> None: ...
+
     @property
     def region_users(self) -> int:
-        """Users that an iteration should look at; a small problem has no more."""
+        """Users an iteration should look at; a small problem has no more."""
 
     @region_users.setter
     def region_users(self, arg: int, /) -> None: ...
+
     @property
     def partners(self) -> int:
         """Users of each server that a user may swap with, in large problems."""
 
     @partners.setter
     def partners(self, arg: int, /) -> None: ...
+
     @property
     def passes(self) -> int:
         """Rounds of a descent at most, in large problems."""
 
     @passes.setter
     def passes(self, arg: int, /) -> None: ...
+
     @property
     def small_passes(self) -> int:
         """Rounds of a descent at most, in small problems."""
 
     @small_passes.setter
     def small_passes(self, arg: int, /) -> None: ...
+
     @property
     def sweeps(self) -> int:
         """Sweeps over all users at most."""
 
     @sweeps.setter
     def sweeps(self, arg: int, /) -> None: ...
+
     @property
     def settled(self) -> float:
         """A sweep that moves less than this part of the users is the last."""
 
     @settled.setter
     def settled(self, arg: float, /) -> None: ...
+
     @property
     def wide_reach(self) -> int:
         """Open servers around one that a wide iteration looks at, at most."""
 
     @wide_reach.setter
     def wide_reach(self, arg: int, /) -> None: ...
+
     @property
     def wide_users(self) -> int:
         """Users that a wide iteration looks at, at most."""
 
     @wide_users.setter
     def wide_users(self, arg: int, /) -> None: ...
+
     @property
     def swap_gain(self) -> float:
         """What swaps may gain then, a part of the cost by servers."""
 
     @swap_gain.setter
     def swap_gain(self, arg: float, /) -> None: ...
+
     @property
     def kicks(self) -> int:
         """Of 64 iterations, those that move users at random (small problems)."""
 
     @kicks.setter
     def kicks(self, arg: int, /) -> None: ...
+
     @property
     def exchanges(self) -> int:
         """Of 64 iterations, those that exchange servers."""
 
     @exchanges.setter
     def exchanges(self, arg: int, /) -> None: ...
+
     @property
     def least_kicked(self) -> int:
         """Users that a kick moves."""
 
     @least_kicked.setter
     def least_kicked(self, arg: int, /) -> None: ...
+
     @property
     def more_kicked(self) -> int:
         """Users that it may move beside."""
 
     @more_kicked.setter
     def more_kicked(self, arg: int, /) -> None: ...
+
     @property
     def draws(self) -> int:
         """Draws of a server near another, until one fits."""
 
     @draws.setter
     def draws(self, arg: int, /) -> None: ...
+
     @property
     def nearest(self) -> int:
         """Servers near the first disturbance among which the second one is."""
 
     @nearest.setter
     def nearest(self, arg: int, /) -> None: ...
+
     @property
     def first_gain(self) -> float:
         """What a stage of a descent may gain before it was seen."""
 
     @first_gain.setter
     def first_gain(self, arg: float, /) -> None: ...
+
     @property
     def smoothing(self) -> float:
         """How fast what a stage was seen to gain is forgotten."""
 
     @smoothing.setter
     def smoothing(self, arg: float, /) -> None: ...
+
     @property
     def threshold(self) -> float:
         """Acceptance above the incumbent, a part of the cost by servers."""
 
     @threshold.setter
     def threshold(self, arg: float, /) -> None: ...
+
     @property
     def threshold_fitting(self) -> float:
         """The same under fixed sharing."""
 
     @threshold_fitting.setter
     def threshold_fitting(self, arg: float, /) -> None: ...
+
     @property
     def few_servers(self) -> int:
         """Up to this many servers, parts of the cost are per server alone."""
 
     @few_servers.setter
     def few_servers(self, arg: int, /) -> None: ...
+
     @property
     def drift(self) -> int:
         """
@@ -371,24 +368,28 @@ class LocalSearchParams(PenaltyParams):
 
     @drift.setter
     def drift(self, arg: int, /) -> None: ...
+
     @property
     def resum_moves(self) -> int:
         """Moves, beyond ten times the users, after which sums are made again."""
 
     @resum_moves.setter
     def resum_moves(self, arg: int, /) -> None: ...
+
     @property
     def ease(self) -> float:
         """Factor of weights after an iteration without overload, in oscillation."""
 
     @ease.setter
     def ease(self, arg: float, /) -> None: ...
+
     @property
     def press(self) -> float:
         """Factor of weights of overloaded servers."""
 
     @press.setter
     def press(self, arg: float, /) -> None: ...
+
     @property
     def first_weight(self) -> float:
         """Weight to begin oscillation with, a part of the cost by servers."""
@@ -396,11 +397,7 @@ class LocalSearchParams(PenaltyParams):
     @first_weight.setter
     def first_weight(self, arg: float, /) -> None: ...
 
-def place_at_prices(
-    view: PlacementView,
-    price: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C", device="cpu", writable=False)],
-    order: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)],
-) -> Annotated[NDArray[numpy.int32], dict(shape=(None,))]:
+def place_at_prices(view: PlacementView, price: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], order: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> Annotated[NDArray[numpy.int32], dict(shape=(None,))]:
     """
     Return the slots, int32, of users placed in this order at least price, where there is room; -1 for none.
 
@@ -425,13 +422,8 @@ class LocalSearch:
     """
 
     def __init__(self, view: PlacementView, params: LocalSearchParams, seed: int) -> None: ...
-    def start(
-        self,
-        association: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)]
-        | None = None,
-        closed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order="C", device="cpu", writable=False)]
-        | None = None,
-    ) -> None:
+
+    def start(self, association: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, closed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> None:
         """
         Begin from an association, or from users placed in random order at least marginal cost.
 
@@ -443,9 +435,7 @@ class LocalSearch:
             Servers that users are placed on only where they have no other.
         """
 
-    def focus(
-        self, servers: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)]
-    ) -> None:
+    def focus(self, servers: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
         """
         Begin iterations at these servers, those that are given more often more often.
         """
@@ -454,13 +444,19 @@ class LocalSearch:
         """From now on, walk through associations that break constraints too."""
 
     def descend(self, cancellation: dtopt._core.Cancellation, check: Callable[[], bool] | None = None) -> None:
-        """Shift all users to their best servers until that no longer helps."""
+        """
+        Shift all users to their best servers until that no longer helps, or `check` returns True.
+        """
 
     def polish(self, cancellation: dtopt._core.Cancellation, check: Callable[[], bool] | None = None) -> None:
-        """Shift and swap all users until that hardly helps any more."""
+        """
+        Shift and swap all users until that hardly helps any more, or `check` returns True.
+        """
 
     def close_servers(self, cancellation: dtopt._core.Cancellation, check: Callable[[], bool] | None = None) -> None:
-        """Close servers, those first whose closing gains most, until none does."""
+        """
+        Close servers, those first whose closing gains most, until none does, or `check` returns True.
+        """
 
     def advance(self, iterations: int, cancellation: dtopt._core.Cancellation) -> None:
         """Do iterations."""
