@@ -13,13 +13,14 @@ using Search = Exclusive<LocalSearch>;
 
 using Question = std::optional<nb::typed<nb::callable, bool()>>;
 
-// Return what asks Python whether to end.
-Check asking(const Question& question) {
-    if (!question) return {};
-    return [&question] {
+// Run a step of a search that asks Python after each slice whether to end.
+template <void (LocalSearch::*STEP)(Cancellation&, const Check&)>
+void step(Search& self, Cancellation& cancellation, const Question& question) {
+    const Check asking = [&question] {
         const nb::gil_scoped_acquire acquired;
         return nb::cast<bool>((*question)());
     };
+    self.run([&](LocalSearch& search) { (search.*STEP)(cancellation, question ? asking : Check{}); });
 }
 
 // Return the slots of an association; of users whose server is not listed, the first one.
@@ -37,7 +38,7 @@ void bind_params(nb::module_& module) {
     nb::class_<P, PenaltyParams>(module, "LocalSearchParams",
                                  "The tunables of local search; see `solvers/core/local_search_params.hpp`.")
         .def(nb::init<>())
-        .def_rw("region_users", &P::region_users, "Users that an iteration should look at; a small problem has no more.")
+        .def_rw("region_users", &P::region_users, "Users an iteration should look at; a small problem has no more.")
         .def_rw("partners", &P::partners, "Users of each server that a user may swap with, in large problems.")
         .def_rw("passes", &P::passes, "Rounds of a descent at most, in large problems.")
         .def_rw("small_passes", &P::small_passes, "Rounds of a descent at most, in small problems.")
@@ -71,7 +72,7 @@ void bind_local_search(nb::module_& module) {
     module.def(
         "place_at_prices",
         [](const PlacementView& view, const Table<double>& price, const Vector<std::int64_t>& order) {
-            require(price.shape(0) == view.users() && price.shape(1) == view.width(), "price must have one entry per pair");
+            require(price.shape(0) == view.users() && price.shape(1) == view.width(), "price must be (N, C)");
             const auto users = copied(order, order.shape(0), "order");
             require_indices(users, 0, static_cast<std::int64_t>(view.users()), "order");
             Shorts slots;
@@ -110,8 +111,8 @@ void bind_local_search(nb::module_& module) {
                     self.run([&](LocalSearch& search) { search.start(slots); });
                 } else {
                     require(!closed || closed->shape(0) == view.servers(), "closed must have one entry per server");
-                    const std::span<const bool> shut = closed ? std::span(closed->data(), closed->shape(0))
-                                                              : std::span<const bool>();
+                    std::span<const bool> shut;
+                    if (closed) shut = {closed->data(), closed->shape(0)};
                     self.run([&](LocalSearch& search) { search.start_placed(shut); });
                 }
             },
@@ -132,24 +133,12 @@ void bind_local_search(nb::module_& module) {
             array_arg("servers"), "Begin iterations at these servers, those that are given more often more often.")
         .def("oscillate", [](Search& self) { self.run([](LocalSearch& search) { search.oscillate(); }); },
              "From now on, walk through associations that break constraints too.")
-        .def(
-            "descend",
-            [](Search& self, Cancellation& cancellation, const Question& check) {
-                self.run([&](LocalSearch& search) { search.descend(cancellation, asking(check)); });
-            },
-            "cancellation"_a, "check"_a = nb::none(), "Shift all users to their best servers until that no longer helps.")
-        .def(
-            "polish",
-            [](Search& self, Cancellation& cancellation, const Question& check) {
-                self.run([&](LocalSearch& search) { search.polish(cancellation, asking(check)); });
-            },
-            "cancellation"_a, "check"_a = nb::none(), "Shift and swap all users until that hardly helps any more.")
-        .def(
-            "close_servers",
-            [](Search& self, Cancellation& cancellation, const Question& check) {
-                self.run([&](LocalSearch& search) { search.close_servers(cancellation, asking(check)); });
-            },
-            "cancellation"_a, "check"_a = nb::none(), "Close servers, those first whose closing gains most, until none does.")
+        .def("descend", &step<&LocalSearch::descend>, "cancellation"_a, "check"_a = nb::none(),
+             "Shift all users to their best servers until that no longer helps, or `check` returns True.")
+        .def("polish", &step<&LocalSearch::polish>, "cancellation"_a, "check"_a = nb::none(),
+             "Shift and swap all users until that hardly helps any more, or `check` returns True.")
+        .def("close_servers", &step<&LocalSearch::close_servers>, "cancellation"_a, "check"_a = nb::none(),
+             "Close servers, those first whose closing gains most, until none does, or `check` returns True.")
         .def(
             "advance",
             [](Search& self, std::int64_t iterations, Cancellation& cancellation) {

@@ -10,9 +10,13 @@ namespace {
 
 using State = Exclusive<PlacementState>;
 
+void require_user(const PlacementState& state, std::int64_t user) {
+    require(user >= 0 && user < static_cast<std::int64_t>(state.view().users()), "user is out of range");
+}
+
 void require_move(const PlacementState& state, std::int64_t user, std::int64_t slot) {
     const PlacementView& view = state.view();
-    require(user >= 0 && user < static_cast<std::int64_t>(view.users()), "user is out of range");
+    require_user(state, user);
     require(slot >= 0 && slot < static_cast<std::int64_t>(view.width()) && view.station(user, slot) >= 0,
             "slot is out of range");
     require(view.station(user, slot) != state.user(user).server, "the user is on this server");
@@ -84,7 +88,7 @@ void bind_placement_state(nb::module_& module) {
         .def(
             "leaving",
             [](State& self, std::int32_t user) {
-                require(user >= 0 && user < static_cast<std::int32_t>(self.get().view().users()), "user is out of range");
+                require_user(self.get(), user);
                 return self.get().leaving(user);
             },
             "user"_a, "Return what cost and excess change when a user leaves its server.")
@@ -114,7 +118,7 @@ void bind_placement_state(nb::module_& module) {
         .def(
             "best_shift",
             [](State& self, std::int32_t user, double enough) {
-                require(user >= 0 && user < static_cast<std::int32_t>(self.get().view().users()), "user is out of range");
+                require_user(self.get(), user);
                 const Shift shift = Shift::evaluate(self.get(), user, enough);
                 return std::make_pair(shift.change, shift.slot);
             },
@@ -122,7 +126,7 @@ void bind_placement_state(nb::module_& module) {
         .def(
             "best_swap",
             [](State& self, std::int32_t user, std::int64_t partners, Random& random) {
-                require(user >= 0 && user < static_cast<std::int32_t>(self.get().view().users()), "user is out of range");
+                require_user(self.get(), user);
                 const Swap swap = Swap::evaluate(self.get(), user, partners, random);
                 return std::make_tuple(swap.other, swap.slot, swap.back);
             },

@@ -8,7 +8,11 @@
 namespace dtopt {
 
 Disturber::Disturber(PlacementState& state, Random& random, const LocalSearchParams& params, bool kicks)
-    : state_(state), random_(random), params_(params), kicks_(kicks ? params.kicks : 0), focus_(state.view().servers()) {
+    : state_(state),
+      random_(random),
+      params_(params),
+      kicks_(kicks ? params.kicks : 0),
+      focus_(state.view().servers()) {
     for (Size k = 0; k < focus_.size(); ++k) focus_[k] = static_cast<std::int32_t>(k);
 }
 

@@ -1,7 +1,8 @@
 // Iterated local search for P1: disturb one place, descend around it, keep the result or undo it.
 //
-// The cost of an iteration depends on the users near one server, not on how many there are in all. A search is an object:
-// start it, descend to a local optimum, close servers, then `advance` in slices and ask for `best()` in between.
+// The cost of an iteration depends on the users near one server, not on how many there are in all. A search is an
+// object: start it, descend to a local optimum, close servers, then `advance` in slices and ask for `best_slots()` in
+// between.
 //
 // Who needs only the exact cost and feasibility of associations, or sweeps and exchanges from a given one, takes
 // `PlacementState` (placement_state.hpp) and the functions of descent.hpp, as this class does.
@@ -24,8 +25,8 @@
 
 namespace dtopt {
 
-// Asked after each slice of work whether to end, besides a cancellation; may be empty. Slices are by work, not by time, so
-// that a run can be repeated.
+// Asked after each slice of work whether to end, besides a cancellation; may be empty. Slices are by work, not by time,
+// so that a run can be repeated.
 using Check = std::function<bool()>;
 
 class LocalSearch {
@@ -54,8 +55,8 @@ class LocalSearch {
     // Do iterations.
     void advance(std::int64_t iterations, Cancellation& cancellation);
     // Do an iteration that looks far around and always descends by shifts, by swaps where that comes near a gain. For
-    // large problems: what a server gains by being opened shows only after users have made room for each other over some
-    // servers in all directions.
+    // large problems: what a server gains by being opened shows only after users have made room for each other over
+    // some servers in all directions.
     void advance_widely(Cancellation& cancellation);
 
     // The best feasible association so far, the one at hand where none was, and its cost, infinite then.
@@ -69,11 +70,8 @@ class LocalSearch {
 
     // Whether the regions of iterations may be all users, and every move may be tried.
     bool is_small() const { return users_ <= params_.region_users; }
-    // Whether associations that break constraints are worth a walk through: where parts of the CPU must fit, in small ones.
-    bool can_oscillate() const {
-        const PairData data = state_.view().data;
-        return is_small() && (data == PairData::FITTING || data == PairData::CLAMPED);
-    }
+    // Whether `oscillate` may help: where parts of the CPU must fit, in small problems.
+    bool can_oscillate() const { return is_small() && state_.view().has_parts(); }
     // Iterations of a slice, far below a tenth of a second; by sizes alone, so that runs can be repeated.
     std::int64_t slice_iterations() const;
     // Open servers around one that an iteration looks at, and a wide one: fewer where each has very many users.
@@ -98,8 +96,8 @@ class LocalSearch {
     double worth() const;
     double few_servers() const;
     void commit();
-    // Make a disturbance (drawn, if none is given) and descend by stages up to `last`; keep what is good if asked to, and
-    // undo the rest. Return the change of cost and excess, infinite where nothing came of it.
+    // Make a disturbance (drawn, if none is given) and descend by stages up to `last`; keep what is good if asked to,
+    // and undo the rest. Return the change of cost and excess, infinite where nothing came of it.
     double iterate(const std::optional<Disturbance>& given, std::int64_t reach, Stage last, bool keep,
                    Cancellation& cancellation);
 };

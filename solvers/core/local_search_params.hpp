@@ -22,8 +22,8 @@ struct LocalSearchParams : PenaltyParams {
     std::int64_t wide_users = 5000;
     double swap_gain = 3.5e-3;
 
-    // Disturbances. Of 64 iterations, those that move users at random (in small problems) and those that exchange an open
-    // server for a closed one; the others open or close a server.
+    // Disturbances. Of 64 iterations, those that move users at random (in small problems) and those that exchange an
+    // open server for a closed one; the others open or close a server.
     std::int64_t kicks = 4;
     std::int64_t exchanges = 32;
     std::int64_t least_kicked = 2;  // users that a kick moves: this many, and up to `more_kicked` more

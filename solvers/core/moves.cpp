@@ -103,8 +103,7 @@ Shift Shift::evaluate(const PlacementState& state, std::int32_t user, double eno
 Swap Swap::evaluate(const PlacementState& state, std::int32_t user, std::int64_t partners, Random& random) {
     const PlacementView& view = state.view();
     const PairData data = view.data;
-    const bool has_parts = data == PairData::FITTING || data == PairData::CLAMPED;
-    const bool has_times = data == PairData::CLAMPED || data == PairData::LATE;
+    const bool has_parts = view.has_parts(), has_times = view.has_times();
     const bool overload = state.has_overload();
     const auto station = view.station.row(user);
     const auto [k, own, place] = state.user(user);
@@ -167,7 +166,7 @@ Swap Swap::evaluate(const PlacementState& state, std::int32_t user, std::int64_t
 
 Ejection Ejection::evaluate(PlacementState& state, std::int32_t user) {
     const PlacementView& view = state.view();
-    const bool has_parts = view.data == PairData::FITTING || view.data == PairData::CLAMPED;
+    const bool has_parts = view.has_parts();
     const auto station = view.station.row(user);
     const std::int32_t k = state.user(user).server;
     double base = 0.0;
@@ -178,9 +177,9 @@ Ejection Ejection::evaluate(PlacementState& state, std::int32_t user) {
         const std::int64_t n = to.count();
         if (n == 0 || h == k || std::isinf(view.cost(user, c))) continue;
         const bool no_place = n + 1 > state.places(h);
-        const bool full = no_place || (view.data == PairData::LIMITED && static_cast<double>(n + 1) > view.more(user, c)) ||
-                          (has_parts && to.used + view.more(user, c) > FULL);
-        if (!full) continue;
+        const bool too_many = view.data == PairData::LIMITED && static_cast<double>(n + 1) > view.more(user, c);
+        const bool overfull = has_parts && to.used + view.more(user, c) > FULL;
+        if (!no_place && !too_many && !overfull) continue;
         if (base == 0.0) base = state.leaving(user);
         // What the shift changes at least, were there a place.
         if (base + state.joining_bound(user, c) - (no_place ? to.weight : 0.0) >= -state.least_gain()) continue;

@@ -44,6 +44,9 @@ struct PlacementView {
     Size users() const { return size.size(); }
     Size servers() const { return cpu.size(); }
     Size width() const { return station.columns(); }
+    // Whether pairs set parts of the CPU aside, and whether what a server costs depends on its users' deadlines.
+    bool has_parts() const { return data == PairData::FITTING || data == PairData::CLAMPED; }
+    bool has_times() const { return data == PairData::CLAMPED || data == PairData::LATE; }
 
     // Return the slot of a server in a user's list, −1 where it is not listed.
     std::int32_t slot_of(Size user, std::int32_t server) const {

@@ -12,8 +12,8 @@ PlacementState::PlacementState(const PlacementView& view, const PenaltyParams& p
       servers_(view.servers()),
       prices_(view.servers()),
       capacity_(view.capacity),
-      has_parts_(view.data == PairData::FITTING || view.data == PairData::CLAMPED),
-      has_times_(view.data == PairData::CLAMPED || view.data == PairData::LATE) {
+      has_parts_(view.has_parts()),
+      has_times_(view.has_times()) {
     for (auto& capacity : capacity_) capacity = std::min(capacity, static_cast<std::int64_t>(view.users()));
 }
 

@@ -42,7 +42,7 @@ class PlacementState {
 
     explicit PlacementState(const PlacementView& view, const PenaltyParams& penalties = {});
 
-    // Begin from the slots of all users. Weights of excess, and what gains count, follow from the cost. The log is emptied.
+    // Begin from the slots of all users. Weights of excess, and what gains count, follow from the cost.
     void load(std::span<const std::int32_t> slots);
     // Make all sums again from the members, which drops the rounding errors of many moves. The log is emptied.
     void resum();
@@ -82,8 +82,8 @@ class PlacementState {
         const JoiningPrice& price = prices_[view_.station(user, slot)];
         return view_.cost(user, slot) + price.first + price.at(view_.size[user]);
     }
-    // Return the exact cost of a server, opening left out, were `out` gone (−1: nobody) and `in` there (−1: nobody) at its
-    // slot. Load and count are those after the change; `urgency` is no less than that of any user there.
+    // Return the exact cost of a server, opening left out, were `out` gone (−1: nobody) and `in` there (−1: nobody) at
+    // its slot. Load and count are those after the change; `urgency` is no less than that of any user there.
     double value_with(Size server, std::int32_t out, std::int32_t in, std::int32_t slot, double load,
                       std::int64_t count, double urgency) const;
     // Return the penalty of a server that sets aside `used` of its CPU and has `count` users who allow `limit`.
@@ -140,7 +140,9 @@ class PlacementState {
         return urgency(view_.data, view_.more(user, slot), view_.size[user], view_.rate[user]);
     }
     double excess_of(Size k) const { return excess_of(k, servers_[k].used, servers_[k].count(), servers_[k].limit); }
-    double open_excess() const { return open_weight_ * static_cast<double>(std::max<std::int64_t>(0, open_ - view_.max_open)); }
+    double open_excess() const {
+        return open_weight_ * static_cast<double>(std::max<std::int64_t>(0, open_ - view_.max_open));
+    }
     bool is_overloaded(Size k) const { return servers_[k].used > FULL || servers_[k].count() > places(k); }
     std::int64_t limit_without(Size k, std::int32_t out) const;
     void set_price(Size k);

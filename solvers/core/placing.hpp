@@ -20,13 +20,12 @@ struct Rooms {
     explicit Rooms(const PlacementView& problem)
         : view(problem), load(view.servers()), used(view.servers()), count(view.servers()), limit(view.capacity) {}
 
-    bool has_parts() const { return view.data == PairData::FITTING || view.data == PairData::CLAMPED; }
     // Return whether the server in a slot of a user's list has room for it.
     bool fits(Size user, Size slot) const {
         const std::int32_t k = view.station(user, slot);
         std::int64_t places = limit[k];
         if (view.data == PairData::LIMITED) places = std::min(places, static_cast<std::int64_t>(view.more(user, slot)));
-        return count[k] < places && !(has_parts() && used[k] + view.more(user, slot) > FULL);
+        return count[k] < places && !(view.has_parts() && used[k] + view.more(user, slot) > FULL);
     }
     // Return what the user adds to the costs of pairs and computing there, deadlines aside.
     double marginal_cost(Size user, Size slot) const {
@@ -38,7 +37,7 @@ struct Rooms {
         const std::int32_t k = view.station(user, slot);
         load[k] += view.size[user];
         ++count[k];
-        if (has_parts()) used[k] += view.more(user, slot);
+        if (view.has_parts()) used[k] += view.more(user, slot);
         if (view.data == PairData::LIMITED)
             limit[k] = std::min(limit[k], static_cast<std::int64_t>(view.more(user, slot)));
     }
@@ -81,7 +80,7 @@ inline std::vector<std::int32_t> place_in_order(const PlacementView& view, std::
     return slots;
 }
 
-// Return the slots of users placed in this order at least price, shape (N, C), where there is room; −1 where there is none.
+// Return the slots of users placed in this order at least price, shape (N, C), where there is room; −1 where none is.
 inline std::vector<std::int32_t> place_at_prices(const PlacementView& view, MatrixView<const double> price,
                                                  std::span<const std::int64_t> order) {
     Rooms rooms(view);

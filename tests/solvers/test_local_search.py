@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -409,6 +410,21 @@ def test_another_thread_may_not_use_a_search_meanwhile():
     assert raised == ["in use by another thread"]
     meddle()
     assert len(raised) == 1
+
+
+def test_two_threads_may_search_the_same_view():
+    view = lists_of(dtopt.generate("paper", seed=1)).view
+
+    def searched(seed):
+        core = LocalSearch(view, LocalSearchParams(), seed)
+        core.start()
+        core.close_servers(Cancellation())
+        core.advance(300, Cancellation())
+        return core.best_cost, core.best().tolist()
+
+    alone = [searched(seed) for seed in (1, 2)]
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(searched, (1, 2))) == alone
 
 
 def place_by_hand(lists, price, order):
