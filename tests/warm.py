@@ -24,7 +24,6 @@ KERNELS = (
     "solvers.local_search.shifts:compile_shifts",
     "solvers.policies.slot_search:compile_search",
     "solvers.policies.values:compile_values",
-    "solvers.environments.decoding:compile_kernels",
     "solvers.policy.decode:compile_kernels",
 )
 

@@ -35,10 +35,9 @@ template <class T>
 using TableOut = nb::ndarray<nb::numpy, T, nb::ndim<2>>;
 
 // Name an argument that is an array (or None, where it is optional).
-inline nb::arg array_arg(const char* name) {
-    nb::arg argument(name);
-    argument.noconvert();
-    return argument;
+inline auto array_arg(const char* name) {
+    // What `noconvert` returns: it may be of another type than the argument.
+    return nb::arg(name).noconvert();
 }
 
 inline void require(bool holds, const std::string& message) {

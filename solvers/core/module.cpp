@@ -3,6 +3,7 @@
 
 namespace dtopt {
 
+void bind_learning(nb::module_& module);
 void bind_networks(nb::module_& module);
 void bind_placement(nb::module_& module);
 
@@ -14,6 +15,8 @@ NB_MODULE(_core, module) {
     module.doc() = "The compiled core of the searches; see `solvers/core/`.";
     // The types that both modules use are bound in the other.
     nb::module_::import_("dtopt._core");
-    bind_networks(module);
+    // Sharing, which others take as an argument, first.
     bind_placement(module);
+    bind_learning(module);
+    bind_networks(module);
 }

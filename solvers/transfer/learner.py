@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from dtopt.arrays import choice, int_array, number
+from solvers._core import model_gradients, model_values
 from solvers.policy_online.view import PAIR_FEATURES, USER_FEATURES
-from solvers.transfer.models import adam, gradient, parameters, random_models, valued
+from solvers.transfer.models import adam, parameters, random_models
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -198,7 +199,7 @@ class Learner:
 
     def value(self, users: IntArray, state: FloatArray) -> FloatArray:
         """Return what servers are worth after this slot by the users' models, shape (n, S), in the users' unit."""
-        return valued(self.model[users], state, self.options.hidden)
+        return model_values(self.model[users], state, self.options.hidden)
 
     # --- what a slot brings ---------------------------------------------------------------------------------------
 
@@ -316,7 +317,7 @@ class Learner:
             if here.size and some.size:
                 chosen[some] = here[random.integers(0, here.size, (some.size, options.batch))]
         model = self.model[users]
-        slope, _ = gradient(model, chosen, self.before, self.after, self.gain, options.discount, options.hidden)
+        slope, _ = model_gradients(model, chosen, self.before, self.after, self.gain, options.discount, options.hidden)
         first, second, steps = self.first[users], self.second[users], self.steps[users]
         adam(model, slope, first, second, steps, options.learning_rate)
         self.first[users], self.second[users], self.steps[users] = first, second, steps
