@@ -74,9 +74,9 @@ Integers ActionDecoder::decode(std::span<const bool> open, std::span<const doubl
         };
         for (Size k = 0; k < m; ++k)
             if (servers[k].is_open) consider(k);
-        if (chosen < 0 && spare > 0)
-            for (const std::int64_t k : by_bid)
-                if (!servers[k].is_open) consider(static_cast<Size>(k));
+        // Where none of them has room, the closed one of the highest bid that has.
+        for (Size turn = 0; turn < m && chosen < 0 && spare > 0; ++turn)
+            if (!servers[by_bid[turn]].is_open) consider(static_cast<Size>(by_bid[turn]));
         if (chosen < 0) continue;
         Server& s = servers[chosen];
         if (!s.is_open) --spare;

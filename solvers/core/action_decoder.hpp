@@ -29,7 +29,7 @@ struct ActionDecoder {
 
     // Return each user's server, −1 where none has room. Users of the largest load choose first, among the open servers
     // by the highest score, or, with `marginal`, by the least marginal cost less the score, which is worth
-    // `score_weight` mean transfers. Where no open server has room, closed ones are opened, ties by the highest bid.
+    // `score_weight` mean transfers. Where no open server has room, the closed one of the highest bid that has is opened.
     Integers decode(std::span<const bool> open, std::span<const double> bids, MatrixView<const double> scores,
                     bool marginal, double score_weight) const;
 };

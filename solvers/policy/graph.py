@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dtopt.elementary import log
 from solvers.local_search.kernel import CLAMPED, EQUAL, FITTING, LATE, LIMITED, OPTIMAL
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ class Graph:
         mean_part = np.bincount(p.station[finite], weights=part[finite], minlength=m) / pairs
         server = np.empty((m, N_SERVER_FEATURES), dtype=np.float32)
         relative = cpu * count / max(total, 1e-300)
-        server[:, 0] = np.log(np.maximum(relative, 1e-3))
-        server[:, 1] = np.log(np.clip(places / crowd, 1e-2, 50.0))
+        server[:, 0] = log(np.maximum(relative, 1e-3))
+        server[:, 1] = log(np.clip(places / crowd, 1e-2, 50.0))
         server[:, 2] = places / n
         server[:, 3] = np.minimum(mean_part * crowd, MOST)
         least_part = np.where(finite, part, np.inf).min(axis=1)

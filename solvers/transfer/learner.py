@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from dtopt.arrays import choice, int_array, number
+from dtopt.elementary import exp
 from solvers._core import model_gradients, model_values
 from solvers.policy_online.view import PAIR_FEATURES, USER_FEATURES
 from solvers.transfer.models import adam, parameters, random_models
@@ -217,7 +218,7 @@ class Learner:
         able = np.isfinite(now.left[new]).all(axis=1) & (self.server[now.users[new]] >= 0)
         old, new = old[able], new[able]
         left = now.left[new][:, None, :] - now.move[new][:, None, None] * now.between
-        gain = now.beta * np.exp(np.minimum(left, 30.0)) + now.penalty * np.minimum(left, 0.0)
+        gain = now.beta * exp(np.minimum(left, 30.0)) + now.penalty * np.minimum(left, 0.0)
         at = (self.count + np.arange(new.size)) % self.owner.size
         self.count += new.size
         self.before[at], self.after[at] = was.state[old], now.state[new]
