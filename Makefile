@@ -49,8 +49,6 @@ demo: build
 	@echo "the report with maps is $(OUT)/report.html"
 
 test: build
-	@# Each kernel is compiled once, not by both workers.
-	$(BIN)/python -m tests.warm
 	$(BIN)/pytest -n 2
 
 # A quarter of an hour: the full comparison, its committed report and the README's table. A kill loses no finished run.

@@ -8,6 +8,7 @@ void bind_knapsack(nb::module_& module);
 void bind_local_search(nb::module_& module);
 void bind_neighbourhood(nb::module_& module);
 void bind_migration(nb::module_& module);
+void bind_learning(nb::module_& module);
 void bind_networks(nb::module_& module);
 void bind_placement(nb::module_& module);
 void bind_placement_state(nb::module_& module);
@@ -22,7 +23,7 @@ NB_MODULE(_core, module) {
     module.doc() = "The compiled core of the searches; see `solvers/core/`.";
     // The types that both modules use are bound in the other.
     nb::module_::import_("dtopt._core");
-    bind_networks(module);
+    // Sharing, which others take as an argument, first.
     bind_placement(module);
     bind_placement_state(module);
     bind_local_search(module);
@@ -32,4 +33,6 @@ NB_MODULE(_core, module) {
     bind_decoder(module);
     bind_migration(module);
     bind_slots(module);
+    bind_learning(module);
+    bind_networks(module);
 }

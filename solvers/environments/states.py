@@ -8,6 +8,7 @@ them, so that a whole batch of associations is judged by a few array operations.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from dtopt.generators import generate
 from dtopt.problem import Placement
 from dtopt.sharing import compute_latency, water_filling
 from dtopt.tolerances import ROUNDING, within
+from solvers._core import ActionDecoder, Sharing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -142,6 +144,26 @@ class NetworkStates:
     def max_open(self) -> int:
         """The largest number of open servers."""
         return self.problems[0].max_open
+
+    @cached_property
+    def decoders(self) -> tuple[ActionDecoder, ...]:
+        """What makes associations of actions, one for each state."""
+        sharing = Sharing[self.sharing.upper()]
+        return tuple(
+            ActionDecoder(
+                self.transfer[b],
+                self.floor[b],
+                self.compute[b],
+                self.allowed[b],
+                self.cycles[b],
+                self.cpu[b],
+                self.capacity[b],
+                float(self.weight[b]),
+                sharing,
+                self.max_open,
+            )
+            for b in range(self.count)
+        )
 
     def objective(self, association: IntArray) -> FloatArray:
         """Return the objective of one association for each state, minus the reward (26); shape (B,).

@@ -71,7 +71,7 @@ def solve(
         stop=stop,
         time_limit=time_limit,
         on_incumbent=on_incumbent,
-        libraries=["torch", "numba"],
+        libraries=["torch"],
     )
     if iterations is None:
         iterations = min(ITERATIONS, ITERATIONS_FOR_A_PAIR * pairs)
@@ -118,13 +118,11 @@ def _train(run: Run, iterations: int, *, printed: bool, shuffled: bool) -> None:
 
 
 def _prepare() -> None:
-    """Load PyTorch and compile before the clock starts: it is part of installing solvers, not of any run."""
+    """Load PyTorch before the clock starts: it is part of installing solvers, not of any run."""
     import torch
 
-    from solvers.environments import decoding
     from solvers.maddpg import algorithm  # noqa: F401
 
-    decoding.compile_kernels()
     # The first optimiser and the first gradient load much of PyTorch.
     weight = torch.zeros(1, requires_grad=True)
     optimiser = torch.optim.Adam([weight])

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dtopt.elementary import exp
+
 if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, IntArray
     from dtopt.run import Run
@@ -71,7 +73,7 @@ def likely_sets(openness: Floats32, count: int) -> BoolArray:
 
 def drawn_sets(openness: Floats32, count: int, seed: int) -> BoolArray:
     """Return sets of open servers drawn by their chances, shape (count, M)."""
-    chance = 1.0 / (1.0 + np.exp(-openness.astype(np.float64)))
+    chance = 1.0 / (1.0 + exp(-openness.astype(np.float64)))
     return np.asarray(np.random.default_rng(seed).random((count, openness.size)) < chance)
 
 

@@ -7,10 +7,8 @@ have done from there (its value, which the next policy improves on), or with the
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-import numba
 import numpy as np
 
 from dtopt.simulation import simulate
@@ -69,7 +67,6 @@ class Run(NamedTuple):
     penalty: float
 
 
-@numba.njit(cache=True)
 def values(run: Run, best: bool) -> FloatArray:
     """Return what each server is worth to each user after each slot, in utility, shape (T, N, S).
 
@@ -80,44 +77,29 @@ def values(run: Run, best: bool) -> FloatArray:
         With the best ways that there were; otherwise with those that the policy would have taken.
     """
     slots, n, m = run.slack.shape
-    level, pressure = np.zeros((slots, m)), np.zeros((slots, m))
     value = np.zeros((slots, n, m))
-    for t in range(slots):
-        for i in range(n):
-            k = run.server[t, i]
-            if k >= 0:
-                level[t, k] += run.size[i] * run.part[t, k]
-        for i in range(n):
-            k = run.server[t, i]
-            if k >= 0:
-                slope = run.growth[i] * run.rate[t, k]
-                left = run.slack[t, i, k] - slope * level[t, k]
-                pressure[t, k] += (run.beta * math.exp(left) + (run.penalty if left < 0.0 else 0.0)) * slope
-    alone, cost = np.empty(m), np.empty(m)
-    for i in range(n):
-        for t in range(slots - 2, -1, -1):
-            own = run.server[t + 1, i]
-            if own < 0 or run.server[t, i] < 0:
-                continue
-            slope = run.growth[i] * run.rate[t + 1, own]
-            left = run.slack[t + 1, i, own] - slope * level[t + 1, own]
-            fall = (run.beta * math.exp(left) + (run.penalty if left < 0.0 else 0.0)) * slope
-            for to in range(m):
-                load = run.size[i] * run.part[t + 1, to]
-                company = level[t + 1, to] + (0.0 if to == own else load)
-                alone[to] = run.slack[t + 1, i, to] - run.growth[i] * run.rate[t + 1, to] * company
-                cost[to] = max(0.0, pressure[t + 1, to] - (fall if to == own else 0.0)) * load
-            for k in range(m):
-                most, chosen = -np.inf, 0.0
-                for to in range(m):
-                    if run.slack[t + 1, i, to] == -np.inf:
-                        continue
-                    late = alone[to] - run.move[i] * run.between[k, to]
-                    gain = run.beta * math.exp(late) + run.penalty * min(late, 0.0) - cost[to]
-                    wished = gain + (value[t + 1, i, to] if best else run.bonus[t + 1, i, to])
-                    if wished > most:
-                        most, chosen = wished, gain + value[t + 1, i, to]
-                value[t, i, k] = chosen if most > -np.inf else 0.0
+    every = np.arange(n)
+    for t in range(slots - 1, 0, -1):
+        there = run.server[t] >= 0
+        own = np.maximum(run.server[t], 0)
+        here = (np.arange(m) == own[:, None]) & there[:, None]
+        load, slope = run.size[:, None] * run.part[t], run.growth[:, None] * run.rate[t]
+        level = np.where(here, load, 0.0).sum(axis=0)
+        # How fast the utility of those who are on a server falls with its load, and the part of the user itself.
+        left = run.slack[t, every, own] - slope[every, own] * level[own]
+        fall = (run.beta * np.exp(left) + np.where(left < 0.0, run.penalty, 0.0)) * slope[every, own]
+        fall = np.where(here, fall[:, None], 0.0)
+        cost = np.maximum(fall.sum(axis=0) - fall, 0.0) * load
+        alone = run.slack[t] - slope * (level + np.where(here, 0.0, load))
+        # From each server, (N, S, S), to each.
+        late = alone[:, None, :] - run.move[:, None, None] * run.between
+        gain = run.beta * np.exp(late) + run.penalty * np.minimum(late, 0.0) - cost[:, None, :]
+        reached = gain + value[t][:, None, :]
+        wished = reached if best else gain + run.bonus[t][:, None, :]
+        wished = np.where(np.isfinite(run.slack[t])[:, None, :], wished, -np.inf)
+        chosen = np.take_along_axis(reached, wished.argmax(axis=2)[..., None], axis=2)[..., 0]
+        able = (wished.max(axis=2) > -np.inf) & (there & (run.server[t - 1] >= 0))[:, None]
+        value[t - 1] = np.where(able, chosen, 0.0)
     return value
 
 

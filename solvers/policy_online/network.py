@@ -1,7 +1,8 @@
 """The network: what a server is worth to a user after this slot, as a correction of the value by the fitted future.
 
 Pairs of user and server go through one layer, a user's servers are pooled (mean and largest), and a second layer sees
-a pair beside what was pooled. So users and servers may be any number, in any order.
+a pair beside what was pooled. So users and servers may be any number, in any order. Layers are computed by the core, in
+sums of a fixed order: BLAS has other bits on other CPUs, and the network decides where twins go.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from solvers._core import affine
 from solvers.policy_online.view import FEATURES
 from solvers.weight_files import no_weights, read_arrays, write_arrays
 
@@ -39,16 +41,16 @@ class Weights(NamedTuple):
 
 def corrections(weights: Weights, shown: Floats32) -> Floats32:
     """Return what is added to the value of each pair, shape (n, S), from what is shown of them, (n, S, `FEATURES`)."""
-    n, m, _ = shown.shape
-    hidden = np.maximum(shown.reshape(n * m, -1) @ weights.first_weight + weights.first_bias, 0.0)
-    width = hidden.shape[1]
+    w, (n, m, features) = weights, shown.shape
+    width = w.first_bias.size
+    hidden = np.maximum(affine(shown.reshape(n * m, features), w.first_weight, w.first_bias), 0.0)
     by_user = hidden.reshape(n, m, width)
     pooled = np.concatenate([by_user.mean(axis=1), by_user.max(axis=1)], axis=1)
     # The pooled part once for each user and not for each pair.
-    second = hidden @ weights.second_weight[:width]
-    second = second.reshape(n, m, -1) + (pooled @ weights.second_weight[width:] + weights.second_bias)[:, None, :]
-    out = np.maximum(second, 0.0) @ weights.last_weight + weights.last_bias
-    return np.asarray(out[..., 0], dtype=np.float32)
+    of_user = affine(pooled, w.second_weight[width:], w.second_bias)
+    of_pair = affine(hidden, w.second_weight[:width], np.zeros_like(w.second_bias))
+    second = np.maximum(of_pair.reshape(n, m, -1) + of_user[:, None, :], 0.0)
+    return affine(second.reshape(n * m, -1), w.last_weight, w.last_bias).reshape(n, m)
 
 
 def save_weights(path: Path, weights: Weights) -> None:

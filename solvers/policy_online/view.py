@@ -6,18 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from dtopt.elementary import exp, hypot, log, log1p
+from dtopt.halting import cancellation
+from solvers._core import ForecastParams, Motion, forecast
 from solvers.policies.slot_search import columns_of, slot_view
-from solvers.policy_online.futures import (
-    AHEAD,
-    FITTED,
-    FUTURES,
-    RECENT,
-    Motion,
-    Values,
-    fit_motion,
-    stations_ahead,
-    values_ahead,
-)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,17 +23,19 @@ if TYPE_CHECKING:
 
 __all__ = ["FEATURES", "PAIR_FEATURES", "USER_FEATURES", "View", "look", "look_back"]
 
+#: Horizons of the motion forecast, slots; each stands for the slots since the one before.
+AHEAD = (1, 2, 3, 4, 6, 8, 12, 18, 28)
+#: Slots that motion is fitted to.
+RECENT = 60
 #: Slots that a user's rate is averaged over: longer than fading is coherent.
 AVERAGED = 12
 #: Slots before this one whose access stations are shown.
 EARLIER = (1, 2, 4, 8)
 #: Of `AHEAD`, those whose wires are shown.
 SHOWN = (0, 2, 4, 6, 8)
-#: Users whose futures are held at a time.
-BLOCK = 1000
 #: Numbers shown are cut here; exponents, so that what is worth nothing or everything stays a number, there.
 LARGEST, EXPONENT = 5.0, 30.0
-_AHEAD = np.array(AHEAD, dtype=np.int64)
+_AHEAD, _SHOWN = np.array(AHEAD, dtype=np.int64), np.array(SHOWN, dtype=np.int64)
 
 #: Numbers for each pair, in order; those of users alone come last.
 PAIR_FEATURES = (
@@ -145,11 +139,11 @@ def _viewed(
     compute = arrays.growth[:, None] * arrays.rate * (there + np.where(here, 0.0, load))
     least = np.where(allowed, now + compute, np.inf).min(axis=1)
     least = np.where(np.isfinite(least), least, 0.0)
-    unit = arrays.beta * np.exp(np.clip(arrays.deadline - usual - least, -EXPONENT, EXPONENT))
+    unit = arrays.beta * exp(np.clip(arrays.deadline - usual - least, -EXPONENT, EXPONENT))
     # What the utility of those who are on a server loses for a unit of load.
     spare = arrays.deadline[:, None] - wireless[:, None] - now - compute
     slope = arrays.growth[:, None] * arrays.rate
-    fall = np.where(here, arrays.beta * np.exp(np.clip(spare, -EXPONENT, EXPONENT)) * slope, 0.0)
+    fall = np.where(here, arrays.beta * exp(np.clip(spare, -EXPONENT, EXPONENT)) * slope, 0.0)
     pressure = (fall.sum(axis=0) - fall) * load / unit[:, None]
 
     position = past.record(slot).position_m[users]
@@ -158,35 +152,36 @@ def _viewed(
     if slot:
         step = position - past.record(slot - 1).position_m[users]
         velocity = np.where(np.isfinite(step), step, 0.0)
-    motion = fit_motion(recent, users, _AHEAD, past.slot_s)
+    params = ForecastParams()
+    motion = Motion(np.ascontiguousarray(recent), _AHEAD, past.slot_s, params)
+    pace = motion.pace[users]
     station_m = network.stations.position_m
     if station_m is None:
         direct, falls = now, np.zeros((n, m))
     else:
         ways = position[:, None, :] - station_m[servers]
-        direct = wire[:, None] * np.hypot(ways[..., 0], ways[..., 1])
+        direct = wire[:, None] * hypot(ways[..., 0], ways[..., 1])
         ways = ways + velocity[:, None, :]
-        falls = direct - wire[:, None] * np.hypot(ways[..., 0], ways[..., 1])
-    parts = []
-    for start in range(0, n, BLOCK):
-        some = slice(start, start + BLOCK)
-        chance = _chances(position, velocity, access, motion, station_m, some, problem.n_stations)
-        parts.append(
-            values_ahead(
-                chance,
-                wire[some],
-                move[some],
-                distance,
-                between,
-                compute[some] - least[some, None],
-                np.minimum(pressure[some], LARGEST),
-                allowed[some].astype(np.float64),
-                motion.survival,
-                _AHEAD,
-            )
-        )
-    values = Values(*(np.concatenate(arrays, axis=-2) for arrays in zip(*parts, strict=True)))
-    value = np.where(np.isfinite(values.value), values.value, -LARGEST)
+        falls = direct - wire[:, None] * hypot(ways[..., 0], ways[..., 1])
+    values, wires = forecast(
+        motion,
+        users,
+        position,
+        velocity,
+        access,
+        wire,
+        move,
+        compute - least[:, None],
+        np.minimum(pressure, LARGEST),
+        allowed,
+        station_m,
+        distance,
+        between,
+        _SHOWN,
+        params,
+        Cancellation(),
+    )
+    value = np.where(np.isfinite(values), values, -LARGEST)
     value = value - value.max(axis=2, keepdims=True)
 
     shown = np.empty((n, m, FEATURES), dtype=np.float32)
@@ -206,9 +201,8 @@ def _viewed(
     show(here.astype(np.float64))
     show(away)
     show(move[:, None] * between.sum(axis=1) / max(m - 1, 1))
-    for future_wire in values.wire[:2]:
-        for h in SHOWN:
-            show(future_wire[h])
+    for later in wires.reshape(-1, n, m):
+        show(later)
     for h in EARLIER:
         was = seen.station[-1 - h, users] if h < len(seen.station) else access
         was = np.where(was >= 0, was, access)
@@ -220,13 +214,13 @@ def _viewed(
         mean += distance[np.where(row >= 0, row, np.maximum(access, 0))]
     show(wire[:, None] * mean / len(seen.station))
     scale = float(between.sum()) / max(m * (m - 1), 1)
-    speed = np.hypot(velocity[:, 0], velocity[:, 1])
+    speed = hypot(velocity[:, 0], velocity[:, 1])
     metres = max(scale, 1.0)
     full = np.ones(n)
     show(wire * scale)
     show(move * scale)
     show(10.0 * speed / metres)
-    show(10.0 * motion.pace / metres)
+    show(10.0 * pace / metres)
     show(motion.factor[3, 0] / AHEAD[3] * full)
     show(motion.factor[6, 0] / AHEAD[6] * full)
     show(motion.factor[8, 0] / AHEAD[8] * full)
@@ -236,31 +230,9 @@ def _viewed(
     show(10.0 * (1.0 - motion.survival) * full)
     show(wireless - usual)
     show((~old).astype(np.float64))
-    show(np.log(m) * full)
-    show(np.log1p(len(recent)) / 4.0 * full)
-    show((speed < 0.1 * motion.pace).astype(np.float64))
+    show(float(log(m)) * full)
+    show(float(log1p(len(recent))) / 4.0 * full)
+    show((speed < 0.1 * pace).astype(np.float64))
     np.nan_to_num(shown, copy=False, nan=0.0, posinf=LARGEST, neginf=-LARGEST)
     np.clip(shown, -LARGEST, LARGEST, out=shown)
-    return View(arrays, servers, before, between, away, unit, value[FITTED], shown)
-
-
-def _chances(
-    position: FloatArray,
-    velocity: FloatArray,
-    access: IntArray,
-    motion: Motion,
-    station_m: FloatArray | None,
-    some: slice,
-    stations: int,
-) -> FloatArray:
-    """Return the chances of stations to serve some users, see `stations_ahead`."""
-    if station_m is None:
-        # Without positions of stations every future is that a user's station stays.
-        users = access[some].size
-        chance = np.zeros((FUTURES, _AHEAD.size, users, stations))
-        chance[:, :, np.arange(users), np.maximum(access[some], 0)] = 1.0
-        return chance
-    low = np.minimum(station_m.min(axis=0), position.min(axis=0))
-    high = np.maximum(station_m.max(axis=0), position.max(axis=0))
-    own = motion._replace(pace=motion.pace[some])
-    return stations_ahead(position[some], velocity[some], access[some], own, station_m, _AHEAD, low, high)
+    return View(arrays, servers, before, between, away, unit, value[0], shown)

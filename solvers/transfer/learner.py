@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from dtopt.arrays import choice, int_array, number
+from dtopt.elementary import exp
+from solvers._core import model_gradients, model_values
 from solvers.policy_online.view import PAIR_FEATURES, USER_FEATURES
-from solvers.transfer.models import adam, gradient, parameters, random_models, valued
+from solvers.transfer.models import adam, parameters, random_models
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -198,7 +200,7 @@ class Learner:
 
     def value(self, users: IntArray, state: FloatArray) -> FloatArray:
         """Return what servers are worth after this slot by the users' models, shape (n, S), in the users' unit."""
-        return valued(self.model[users], state, self.options.hidden)
+        return model_values(self.model[users], state, self.options.hidden)
 
     # --- what a slot brings ---------------------------------------------------------------------------------------
 
@@ -216,7 +218,7 @@ class Learner:
         able = np.isfinite(now.left[new]).all(axis=1) & (self.server[now.users[new]] >= 0)
         old, new = old[able], new[able]
         left = now.left[new][:, None, :] - now.move[new][:, None, None] * now.between
-        gain = now.beta * np.exp(np.minimum(left, 30.0)) + now.penalty * np.minimum(left, 0.0)
+        gain = now.beta * exp(np.minimum(left, 30.0)) + now.penalty * np.minimum(left, 0.0)
         at = (self.count + np.arange(new.size)) % self.owner.size
         self.count += new.size
         self.before[at], self.after[at] = was.state[old], now.state[new]
@@ -316,7 +318,7 @@ class Learner:
             if here.size and some.size:
                 chosen[some] = here[random.integers(0, here.size, (some.size, options.batch))]
         model = self.model[users]
-        slope, _ = gradient(model, chosen, self.before, self.after, self.gain, options.discount, options.hidden)
+        slope, _ = model_gradients(model, chosen, self.before, self.after, self.gain, options.discount, options.hidden)
         first, second, steps = self.first[users], self.second[users], self.steps[users]
         adam(model, slope, first, second, steps, options.learning_rate)
         self.first[users], self.second[users], self.steps[users] = first, second, steps

@@ -13,12 +13,13 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from dtopt.simulation import Decision, simulate
+from solvers._core import model_gradients
 from solvers.learning import TrainingFolder
 from solvers.policy_online.pool import draw
 from solvers.policy_online.view import look
 from solvers.transfer import select
 from solvers.transfer.learner import INPUTS, Learner, Options, state_of
-from solvers.transfer.models import adam, gradient, random_models
+from solvers.transfer.models import adam, random_models
 from solvers.transfer.source import save_source
 from solvers.weight_files import write_arrays
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from dtopt.arrays import FloatArray
     from dtopt.scenario import Scenario
     from dtopt.simulation import Observation
-    from solvers.learning import OnStep
+from solvers.learning import OnStep
 
 __all__ = ["Config", "train"]
 
@@ -99,7 +100,7 @@ def train(config: Config, directory: Path | str, *, resume: bool = False, on_ste
             for _ in range(config.steps):
                 before, after, gain = recent[int(random.integers(len(recent)))]
                 chosen = random.integers(0, len(before), (1, config.batch))
-                slope, error = gradient(model, chosen, before, after, gain, config.discount, config.hidden)
+                slope, error = model_gradients(model, chosen, before, after, gain, config.discount, config.hidden)
                 adam(model, slope, first, second, steps, rate)
                 errors.append(float(error[0]))
             row = folder.log(number + 1, {"error": float(np.mean(errors))})

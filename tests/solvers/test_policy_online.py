@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import itertools
+import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import dtopt
+from dtopt._core import Cancellation
 from dtopt.errors import InputError
 from dtopt.evaluation import evaluate
 from dtopt.simulation import simulate
 from dtopt.solution import Solution
 from dtopt.testing.moving import moving
+from solvers._core import ForecastParams, Motion, forecast
 from solvers.policy_online import PolicyOnline
-from solvers.policy_online.futures import AHEAD, FITTED, FUTURES, fit_motion, stations_ahead, values_ahead
 from solvers.policy_online.labels import _Recorder, _run, lesson, values
 from solvers.policy_online.network import SHIPPED, corrections, load_weights
 from solvers.policy_online.training import Config, Network, train
-from solvers.policy_online.view import FEATURES
+from solvers.policy_online.view import AHEAD, FEATURES
 
 HORIZON = np.array(AHEAD, dtype=np.int64)
 
@@ -53,43 +56,122 @@ def test_inference_is_what_was_trained_in_any_order() -> None:
 def test_straight_ways_are_fitted_without_error() -> None:
     seen = np.arange(40)[:, None, None] * np.random.default_rng(0).normal(0, 5, (1, 30, 2))
     seen[:10, 3] = np.nan
-    motion = fit_motion(seen, np.arange(30), HORIZON, 5.0)
+    motion = Motion(seen, HORIZON, 5.0, ForecastParams())
     fitted = HORIZON < 30
     assert motion.factor[fitted, 0] == pytest.approx(HORIZON[fitted], rel=1e-6)
     assert motion.factor[fitted, 1] == pytest.approx(0.0, abs=1e-6)
     assert motion.error[fitted] == pytest.approx(0.0, abs=1e-4)
     assert motion.survival == pytest.approx(1.0, abs=1e-3)
+    known = ~np.isnan(seen[..., 0])
+    assert motion.middle == pytest.approx(seen[known].mean(axis=0))
+    step = np.linalg.norm(np.diff(seen, axis=0), axis=2)
+    assert motion.pace == pytest.approx(np.nanmean(step, axis=0) + 0.5 * 5.0)
 
 
-def test_values_of_futures_are_those_of_the_best_of_all_ways() -> None:
-    rng = np.random.default_rng(4)
-    ahead = np.array([1, 2, 4], dtype=np.int64)
-    n, m, count = 2, 4, 3
-    station = rng.uniform(0, 1500, (m, 2))
-    distance = np.hypot(*(station[:, None] - station[None, :count]).transpose(2, 0, 1))
-    motion = fit_motion(np.cumsum(rng.normal(0, 40, (20, n, 2)), axis=0) + 700, np.arange(n), ahead, 5.0)
-    place, velocity = rng.uniform(0, 1500, (n, 2)), rng.normal(0, 60, (n, 2))
-    low, high = np.zeros(2), np.full(2, 1500.0)
-    chance = stations_ahead(place, velocity, np.array([1, -1]), motion, station, ahead, low, high)
-    assert chance.sum(axis=3) == pytest.approx(1.0)
-    wire, move, pressure = rng.uniform(1e-4, 1e-3, n), rng.uniform(1e-4, 1e-3, n), rng.uniform(0, 0.1, (n, count))
-    others, allowed, survival = rng.uniform(0, 0.2, (n, count)), np.ones((n, count)), 0.95
-    found = values_ahead(
-        chance, wire, move, distance, distance[:count], others, pressure, allowed, survival, ahead
-    ).value
+def plain_chances(motion: Motion, i: int, place, velocity, access: int, station, ahead: int, h: int) -> np.ndarray:
+    """Return the chances of stations to serve user i at a horizon, shape (F, M), in NumPy."""
+    low, high = (end(np.concatenate([station, place]), axis=0) for end in (np.min, np.max))
+    angle = 2 * np.pi * np.arange(3) / 3
+    ring = motion.error[h] * motion.pace[i] * math.sqrt(4 / 3) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    middle = place[i] + motion.factor[h, 0] * velocity[i] + motion.factor[h, 1] * (motion.middle - place[i])
+    futures = [[middle, *(middle + ring)], [place[i] + ahead * velocity[i]], [place[i]]]
+    chance = np.zeros((len(futures), len(station)))
+    for f, places in enumerate(futures):
+        for to in places:
+            x = np.clip(to, low, high)
+            behind = np.linalg.norm(x - station, axis=1)
+            behind = (behind - behind.min()) / 60.0
+            near = np.where(behind < 5.0, np.exp(-behind), 0.0)
+            keeps = math.exp(-float(np.linalg.norm(x - place[i])) / 50.0) if access >= 0 else 0.0
+            chance[f] += (1 - keeps) * near / near.sum() / len(places)
+            if access >= 0:
+                chance[f, access] += keeps / len(places)
+    return chance
+
+
+def scene(seed: int) -> dict[str, Any]:
+    """Return arguments of `forecast` for two users, four stations and three servers."""
+    rng = np.random.default_rng(seed)
+    station = rng.uniform(0, 1500, (4, 2))
+    distance = np.hypot(*(station[:, None] - station[None, :3]).transpose(2, 0, 1))
+    seen = np.cumsum(rng.normal(0, 40, (20, 2, 2)), axis=0) + 700
+    return {
+        "motion": Motion(seen, np.array([1, 2, 4]), 5.0, ForecastParams()),
+        "user": np.arange(2),
+        "place": rng.uniform(0, 1500, (2, 2)),
+        "velocity": rng.normal(0, 60, (2, 2)),
+        "access": np.array([1, -1]),
+        "wire": rng.uniform(1e-4, 1e-3, 2),
+        "move": rng.uniform(1e-4, 1e-3, 2),
+        "others": rng.uniform(0, 0.2, (2, 3)),
+        "pressure": rng.uniform(0, 0.1, (2, 3)),
+        "allowed": np.array([[True, True, True], [True, False, True]]),
+        "station": station,
+        "to_server": distance,
+        "between": distance[:3].copy(),
+        "shown": np.array([0, 2]),
+        "params": ForecastParams(),
+        "cancellation": Cancellation(),
+    }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_values_of_a_forecast_are_those_of_the_best_of_all_ways(seed: int) -> None:
+    s = scene(seed)
+    motion, ahead = s["motion"], (1, 2, 4)
+    value, wire = forecast(**s)
+    assert value.shape == (3, 2, 3)
+    assert wire.shape == (2, 2, 2, 3)
     slots = np.diff(ahead, prepend=0)
-    for f, i, k in itertools.product(range(FUTURES), range(n), range(count)):
-        best = -np.inf
-        for way in itertools.product(range(count), repeat=3):
-            total, before = 0.0, k
-            for h, to in enumerate(way):
-                worth = np.exp(-wire[i] * chance[f, h, i] @ distance[:, to] - others[i, to])
-                moved = np.exp(-move[i] * distance[before, to])
-                gain = worth * (slots[h] - 1 + moved) - slots[h] * pressure[i, to]
-                total, before = total + survival ** ahead[h] * gain, to
-            best = max(best, total)
-        assert found[f, i, k] == pytest.approx(best)
-    assert found[FITTED].shape == (n, count)
+    for i in range(2):
+        access = int(s["access"][i])
+        chance = np.stack(
+            [plain_chances(motion, i, s["place"], s["velocity"], access, s["station"], ahead[h], h) for h in range(3)]
+        )
+        length = s["wire"][i] * chance @ s["to_server"]  # (H, F, S)
+        assert wire[:, :, i] == pytest.approx(length[[0, 2]][:, :2].transpose(1, 0, 2))
+        for f, k in itertools.product(range(3), range(3)):
+            best = -np.inf
+            for way in itertools.product(np.flatnonzero(s["allowed"][i]), repeat=3):
+                total, before = 0.0, k
+                for h, to in enumerate(way):
+                    worth = np.exp(-length[h, f, to] - s["others"][i, to])
+                    moved = np.exp(-s["move"][i] * s["between"][before, to])
+                    gain = worth * (slots[h] - 1 + moved) - slots[h] * s["pressure"][i, to]
+                    total, before = total + motion.survival ** ahead[h] * gain, to
+                best = max(best, total)
+            assert value[f, i, k] == pytest.approx(best)
+
+
+def test_without_places_of_stations_users_stay_at_theirs() -> None:
+    s = scene(0) | {"station": None}
+    value, wire = forecast(**s)
+    at = np.maximum(s["access"], 0)
+    assert wire == pytest.approx(np.broadcast_to(s["wire"][:, None] * s["to_server"][at], wire.shape))
+    assert value[1:] == pytest.approx(value[:-1])
+
+
+def test_a_forecast_refuses_what_it_cannot_read() -> None:
+    s = scene(0)
+    wrong = {
+        "user": (np.array([0, 2]), np.arange(1), np.arange(2, dtype=np.int32)),
+        "place": (s["place"][:, ::-1], np.full((2, 2), np.nan), np.zeros((2, 3))),
+        "access": (np.array([4, 0]), np.array([-2, 0])),
+        "wire": (np.ones(3), np.ones(2, dtype=np.float32)),
+        "others": (np.ones((3, 2)), np.asfortranarray(np.ones((2, 3)))),
+        "allowed": (np.ones((2, 3)),),
+        "to_server": (np.ones((4, 2)),),
+        "between": (np.ones((3, 2)),),
+        "shown": (np.array([3]),),
+    }
+    for name, value in [(name, value) for name, several in wrong.items() for value in several]:
+        with pytest.raises((TypeError, ValueError)):
+            forecast(**s | {name: value})
+    for ahead in ([0, 1], [2, 2], [-1]):
+        with pytest.raises(ValueError, match="ahead"):
+            Motion(np.zeros((5, 2, 2)), np.array(ahead), 5.0, ForecastParams())
+    with pytest.raises(ValueError, match="two coordinates"):
+        Motion(np.zeros((5, 2, 3)), np.array([1]), 5.0, ForecastParams())
 
 
 @pytest.mark.parametrize("sharing", ["optimal", "equal", "fixed"])

@@ -14,10 +14,11 @@ from dtopt.io import read, write
 from dtopt.simulation import make_policy, simulate
 from dtopt.solution import Solution
 from dtopt.testing.moving import moving
+from solvers._core import model_gradients, model_values
 from solvers.policies.simple import choose
 from solvers.policies.slot_search import slot_view
 from solvers.transfer.learner import INPUTS, Learner, Options, Slot
-from solvers.transfer.models import adam, gradient, parameters, random_models, valued
+from solvers.transfer.models import adam, parameters, random_models
 from solvers.transfer.source import load_source
 from solvers.transfer.training import Config, train
 
@@ -26,7 +27,7 @@ NAMES = ("drl-transfer", "drl-scratch", "drl-frozen")
 
 
 def plain_value(model: np.ndarray, state: np.ndarray) -> np.ndarray:
-    """Return what `valued` says of one user, in NumPy."""
+    """Return what `model_values` says of one user, in NumPy."""
     inputs = state.shape[1]
     first, rest = model[: HIDDEN * inputs].reshape(inputs, HIDDEN), model[HIDDEN * inputs :]
     total = state @ first + rest[:HIDDEN]
@@ -40,8 +41,8 @@ def test_gradients_are_those_of_the_squared_error() -> None:
     assert models.shape == (2, parameters(INPUTS, HIDDEN))
     before, after = rng.normal(size=(2, 6, 3, INPUTS))
     gain, chosen = rng.normal(size=(6, 3, 3)), np.array([[0, 2, 5], [1, -1, 4]])
-    assert valued(models, before[:2], HIDDEN)[1] == pytest.approx(plain_value(models[1], before[1]))
-    slope, error = gradient(models, chosen, before, after, gain, 0.7, HIDDEN)
+    assert model_values(models, before[:2], HIDDEN)[1] == pytest.approx(plain_value(models[1], before[1]))
+    slope, error = model_gradients(models, chosen, before, after, gain, 0.7, HIDDEN)
     for i in range(2):
         samples = [r for r in chosen[i] if r >= 0]
         target = {r: (gain[r] + 0.7 * plain_value(models[i], after[r])).max(axis=1) for r in samples}
