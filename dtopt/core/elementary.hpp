@@ -1,6 +1,7 @@
 // exp, log and log1p with the same bits on every CPU; the same formulas as `dtopt/elementary.py`, which tests compare.
 //
-// C libraries pick their versions by the CPU. These use only operations that IEEE 754 defines to the last bit.
+// C libraries pick their versions by the CPU. These use only operations that IEEE 754 defines to the last bit. They have
+// no branches and only what AVX2 has, so that loops over them vectorise.
 #pragma once
 
 #include <bit>
@@ -23,6 +24,7 @@ inline constexpr std::int64_t MANTISSA = 0x000FFFFFFFFFFFFF;
 
 // Return 2^exponent for a whole number from −1022 to 1023.
 DTOPT_INLINE double power_of_two(double exponent) {
+    // The exponent as an unsigned number, which turns into a double by its bits.
     const auto whole = std::bit_cast<std::int64_t>(exponent + ROUNDER);
     return std::bit_cast<double>(static_cast<std::uint64_t>(whole + 1023) << 52);
 }
@@ -47,7 +49,9 @@ struct Split {
 DTOPT_INLINE Split split(double x) {
     const std::int64_t bits = std::bit_cast<std::int64_t>(x) - ROOT_HALF_BITS;
     const double rest = std::bit_cast<double>((bits & MANTISSA) + ROOT_HALF_BITS) - 1.0;
-    return {static_cast<double>(bits >> 52), rest};
+    // The exponent as an unsigned number, which turns into a double by its bits.
+    const auto whole = (static_cast<std::uint64_t>(bits) + (std::uint64_t{1024} << 52)) >> 52;
+    return {std::bit_cast<double>(whole + std::bit_cast<std::uint64_t>(ROUNDER)) - ROUNDER - 1024.0, rest};
 }
 
 // f²/2, and the R with which log(1 + f) = f − (f²/2 − R).
@@ -69,10 +73,10 @@ DTOPT_INLINE Rest log_of_rest(double f) {
 // Return e to the power of x.
 DTOPT_INLINE double exp(double x) {
     using namespace elementary;
-    if (x != x) return x;
-    x = x < -746.0 ? -746.0 : (x > 710.0 ? 710.0 : x);
-    const double k = rounded(x * LOG2_E);
-    const double high = x - k * LN2_HIGH, low = k * LN2_LOW;
+    const double at_least = x < -746.0 ? -746.0 : x;
+    const double y = at_least > 710.0 ? 710.0 : at_least;
+    const double k = rounded(y * LOG2_E);
+    const double high = y - k * LN2_HIGH, low = k * LN2_LOW;
     double r = high - low;
     const double z = r * r;
     double c = EXP[0] * z;
@@ -90,19 +94,16 @@ DTOPT_INLINE double exp(double x) {
 // Return the natural logarithm.
 DTOPT_INLINE double log(double x) {
     using namespace elementary;
-    if (!(x >= 0.0)) return std::numeric_limits<double>::quiet_NaN();
-    if (x == 0.0) return -std::numeric_limits<double>::infinity();
-    if (x == std::numeric_limits<double>::infinity()) return x;
-    double shift = 0.0;
-    if (x < TINIEST_NORMAL) {
-        x *= 18014398509481984.0;
-        shift = -54.0;
-    }
-    const Split parts = split(x);
-    const double k = parts.exponent + shift, f = parts.rest;
+    constexpr double INFINITE = std::numeric_limits<double>::infinity();
+    const bool tiny = x < TINIEST_NORMAL;
+    const Split parts = split(x * (tiny ? 18014398509481984.0 : 1.0));
+    const double k = parts.exponent + (tiny ? -54.0 : 0.0), f = parts.rest;
     const Rest rest = log_of_rest(f);
     const double tail = rest.tail + k * LN2_LOW;
-    return k * LN2_HIGH - ((rest.half - tail) - f);
+    double value = k * LN2_HIGH - ((rest.half - tail) - f);
+    value = x == INFINITE ? x : value;
+    value = x == 0.0 ? -INFINITE : value;
+    return x >= 0.0 ? value : std::numeric_limits<double>::quiet_NaN();
 }
 
 // Return log(1 + x).

@@ -39,4 +39,8 @@ inline Softmax soften(std::span<double> values, double temperature) {
     return sum;
 }
 
+// Replace values by e to their power, and by their logarithm.
+void exp_each(std::span<double> values);
+void log_each(std::span<double> values);
+
 }  // namespace dtopt

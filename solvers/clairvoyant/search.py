@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Search"]
 
-#: Temperatures of the softened ascent, as parts of the users' spread of worth between servers.
+#: Temperatures of the softened ascent, as parts of the unit of prices (`SlotDual.unit`).
 TEMPERATURES = np.array([0.03, 0.01, 0.003, 0.001, 0.0003])
 #: The same after segments were split.
 WARM = np.array([0.003, 0.001, 0.0003])
@@ -36,7 +36,7 @@ WARM = np.array([0.003, 0.001, 0.0003])
 MOST_EDGES, CANDIDATES = 40_000_000, 10
 #: Sweeps over all users; random choices that the search over paths starts from; temperature of the first rounding.
 SWEEPS, RESTARTS, WARM_ROUNDING = 60, 2, 0.02
-#: The logarithm of the coldest temperature of a rounding, as a part of the spread; the warmest is 1.
+#: The logarithm of the coldest temperature of a rounding, as a part of the unit; the warmest is 1.
 COLDEST_ROUNDING = math.log(1e-3)
 #: Choices rounded from the dual at the most and at the least, and the operations in a sweep that all may take, roughly.
 MOST_MIXED, FEWEST_MIXED, OPERATIONS = 30, 3, 2e7
@@ -193,7 +193,7 @@ class Search:
         view, levels = self.expanded.view, dual.best_levels(prices)
         real = np.arange(view.positions) < view.real_width[: view.rows, None]
         starts = [
-            slot_rounded(view, levels, WARM_ROUNDING * dual.spread),
+            slot_rounded(view, levels, WARM_ROUNDING * dual.unit),
             np.where(real, view.slack, -np.inf).argmax(axis=1),
         ]
         starts += [self.paths.random_choice() for _ in range(RESTARTS)]
@@ -218,7 +218,7 @@ class Search:
             if self.gap <= self.target or self.out_of_time():
                 break
             temperature = float(exp(COLDEST_ROUNDING * self.rng.random()))
-            choice = slot_rounded(view, levels, temperature * dual.spread)
+            choice = slot_rounded(view, levels, temperature * dual.unit)
             best = self.expanded.choice(self.associations) if self.associations is not None else None
             if number >= FEWEST_MIXED and best is not None:
                 choice = np.where(self.rng.random(users)[self.expanded.user] < 0.5, choice, best)

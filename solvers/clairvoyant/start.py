@@ -39,5 +39,5 @@ def start(
     if view.sharing != Sharing.FIXED:
         middle = 0.5 * (segments.low + segments.high)
         load = load * np.divide(middle, level[cell], out=np.ones_like(middle), where=level[cell] > 0)
-    dual = SlotDual(view, cell, segments.low, segments.high, found.spread, params or SlotDualParams())
+    dual = SlotDual(view, cell, segments.low, segments.high, found.unit, params or SlotDualParams())
     return dual, SlotPrices(found.serve, found.node, load, place[cell])

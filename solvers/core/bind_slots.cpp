@@ -52,16 +52,17 @@ SlotView make_view(const Table<std::int64_t>& cell, const Vector<std::int64_t>& 
 }
 
 SlotDual make_dual(View view, const Vector<std::int64_t>& cell, const Vector<double>& low, const Vector<double>& high,
-                   double spread, const SlotDualParams& params) {
+                   double unit, const SlotDualParams& params) {
     const Size n = cell.shape(0);
     const Doubles lows = copied(low, n, "low"), highs = copied(high, n, "high");
     const Integers cells = copied(cell, n, "cell");
     require_indices(cells, 0, static_cast<std::int64_t>(view->cells()), "cell");
-    require(spread > 0.0, "spread must be above 0");
-    require(params.iterations >= 0 && params.memory >= 1 && params.pieces >= 1, "params are out of range");
+    require(unit > 0.0, "unit must be above 0");
+    require(params.iterations >= 0 && params.memory >= 1 && params.pieces >= 1 && params.widening >= 1.1 && params.near_edges > 0.0,
+            "params are out of range");
     std::vector<SlotSegment> segments(n);
     for (Size c = 0; c < n; ++c) segments[c] = {static_cast<Size>(cells[c]), lows[c], highs[c]};
-    return {std::move(view), std::move(segments), spread, params};
+    return {std::move(view), std::move(segments), unit, params};
 }
 
 SlotPrices make_prices(const Vector<double>& serve, const Table<double>& node, const Vector<double>& load,
@@ -160,8 +161,7 @@ void bind_start(nb::module_& module) {
         .def_ro("cells", &SlotStart::cells)
         .def_prop_ro("serve", [](const SlotStart& s) { return shown(s.serve); })
         .def_prop_ro("node", [](const SlotStart& s) { return shown(s.node); })
-        .def_ro("spread", &SlotStart::spread,
-                "Mean over rows of how much more the best node is worth than the mean one.");
+        .def_ro("unit", &SlotStart::unit, "The size of a typical change of a price of a row or node.");
     module.def(
         "slot_start",
         [](const SlotView& view, const Vector<double>& even, const Vector<double>& top, const SlotStartParams& params,
@@ -207,9 +207,10 @@ void bind_dual(nb::module_& module) {
         .def_rw("memory", &SlotDualParams::memory, "Past steps remembered.")
         .def_rw("remembered", &SlotDualParams::remembered, "Numbers remembered at most.")
         .def_rw("precision", &SlotDualParams::precision,
-                "The ascent ends with a step that lowers the mean over rows by less, in spreads.")
-        .def_rw("near", &SlotDualParams::near, "Segments take part whose cell loses no more by them, in spreads.")
+                "The ascent ends with a step that lowers the mean over rows by less, in units.")
+        .def_rw("near", &SlotDualParams::near, "Segments take part whose cell loses no more by them, in units.")
         .def_rw("near_edges", &SlotDualParams::near_edges, "The same for edges, less their user's.")
+        .def_rw("widening", &SlotDualParams::widening, "Factor of `near_edges` where edges left out matter.")
         .def_rw("halvings", &SlotDualParams::halvings, "Halvings in the search for a segment's price of load.")
         .def_rw("pieces", &SlotDualParams::pieces, "Parts that a segment is split into.");
     nb::class_<SlotDual>(module, "SlotDual",
@@ -218,10 +219,10 @@ void bind_dual(nb::module_& module) {
                          "-(1-beta) sum E_i is left out.\n\n"
                          "Parameters\n----------\nview : SlotView\ncell : ndarray of int64, shape (segments,)\n"
                          "    In order.\nlow, high : ndarray, shape (segments,)\n    Equal for a single level.\n"
-                         "spread : float\n    The scale of users' worth.\nparams : SlotDualParams")
-        .def("__init__", constructed(&make_dual), "view"_a, array_arg("cell"), array_arg("low"), array_arg("high"), "spread"_a,
+                         "unit : float\n    The size of a typical change of a price of a row or node.\nparams : SlotDualParams")
+        .def("__init__", constructed(&make_dual), "view"_a, array_arg("cell"), array_arg("low"), array_arg("high"), "unit"_a,
              "params"_a)
-        .def_prop_ro("spread", &SlotDual::spread)
+        .def_prop_ro("unit", &SlotDual::unit)
         .def_prop_ro("n_segments", [](const SlotDual& d) { return d.segments().size(); })
         .def_prop_ro("cell",
                      [](const SlotDual& d) {
@@ -284,7 +285,7 @@ void bind_dual(nb::module_& module) {
              "prices"_a, array_arg("temperatures"), "cancellation"_a,
              "Return the least value found over falling temperatures, and its prices.\n\n"
              "Parameters\n----------\nprices : SlotPrices\n    Where to begin.\n"
-             "temperatures : ndarray\n    Of the softening, as parts of `spread`.\ncancellation : Cancellation")
+             "temperatures : ndarray\n    Of the softening, as parts of `unit`.\ncancellation : Cancellation")
         .def("finer",
              [](const SlotDual& d, const SlotPrices& prices, double accuracy) {
                  d.require_prices(prices);

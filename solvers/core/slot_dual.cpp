@@ -18,6 +18,8 @@ constexpr double NEVER = -std::numeric_limits<double>::infinity();
 constexpr double SUM_ROUNDING = 64.0 * std::numeric_limits<double>::epsilon();
 // A cell takes an end of a segment in less than this part of all cases: not at all.
 constexpr double NO_SHARE = 1e-15;
+// Edges that lose up to this, in units, are all that can matter.
+constexpr double ALL_EDGES = 1e4;
 
 double sum_of(std::span<const double> values) { return lane_sum(0, values.size(), [&](Size j) { return values[j]; }); }
 
@@ -61,26 +63,36 @@ struct SegmentOptions {
 struct ActiveEdges {
     struct Item {
         std::int32_t row, node;
-        Size first, last;
-        double mass;
+        Size first;  // of its edges
     };
     std::vector<Item> items;
+    Doubles top, stay, mass;  // of each item: the largest margin, the weight of staying away, and the sum of all weights
     Shorts source;
-    Doubles load, weight;
+    Doubles load, weight;     // of each edge
 
     void clear() {
         items.clear();
+        for (Doubles* one : {&top, &stay, &load, &weight}) one->clear();
         source.clear();
-        load.clear();
-        weight.clear();
+    }
+    // Turn margins less the top into weights, and fill in the masses and their logarithms (as `stay`).
+    void soften() {
+        items.push_back({0, 0, source.size()});
+        exp_each(weight);
+        exp_each(stay);
+        mass = stay;
+        for (Size i = 0; i < mass.size(); ++i)
+            for (Size a = items[i].first; a < items[i + 1].first; ++a) mass[i] += weight[a];
+        stay = mass;
+        log_each(stay);
     }
 };
 
 }  // namespace
 
-SlotDual::SlotDual(std::shared_ptr<const SlotView> view, std::vector<SlotSegment> segments, double spread,
+SlotDual::SlotDual(std::shared_ptr<const SlotView> view, std::vector<SlotSegment> segments, double unit,
                    const SlotDualParams& params)
-    : view_(std::move(view)), segments_(std::move(segments)), spread_(spread), params_(params) {
+    : view_(std::move(view)), segments_(std::move(segments)), unit_(unit), params_(params) {
     for (Size c = 0; c < segments_.size(); ++c) {
         const SlotSegment& one = segments_[c];
         const bool fits = one.cell < view_->cells() && one.low <= one.high &&
@@ -236,42 +248,42 @@ double SlotDual::smoothed(const SlotEdges& edges, const SlotPrices& prices, doub
         ends.assign(1, 0);
         active.clear();
         for (Size at = 0; at < gain.size(); ++at) {
-            const Size c = first + at / 2, e = at % 2;
-            const SlotSegment& segment = segments_[c];
-            if (e < segment.ends()) {
-                const double load = prices.load[c], place = prices.place[c];
-                double won = load * segment.level(e) + place * places;
-                for (auto i = static_cast<Size>(edges.of_end[2 * c + e]);
-                     i < static_cast<Size>(edges.of_end[2 * c + e + 1]); ++i) {
-                    const auto& item = edges.items[i];
-                    const auto begin = static_cast<Size>(item.first), n = static_cast<Size>(edges.items[i + 1].first) - begin;
-                    const double fixed = node[item.node] - prices.serve[static_cast<Size>(item.row)] - place;
-                    const std::int32_t* source = edges.source.data() + begin;
-                    const double *worth = edges.worth.data() + begin, *loads = edges.load.data() + begin;
-                    // A user may also stay away, at margin 0.
-                    double top = NEVER;
-                    for (Size a = 0; a < n; ++a) {
-                        margin[a] = (worth[a] + fixed - node[source[a]] - load * loads[a]) * inverse;
-                        top = std::max(top, margin[a]);
-                    }
-                    if (top < WEIGHTLESS) continue;
-                    top = std::max(top, 0.0);
-                    double mass = softmax_weight(-top);
-                    const Size begun = active.source.size();
-                    for (Size a = 0; a < n; ++a) {
-                        const double weight = margin[a] == top ? 1.0 : softmax_weight(margin[a] - top);
-                        if (weight == 0.0) continue;
-                        active.source.push_back(source[a]);
-                        active.load.push_back(loads[a]);
-                        active.weight.push_back(weight);
-                        mass += weight;
-                    }
-                    active.items.push_back({item.row, item.node, begun, active.source.size(), mass});
-                    won += temperature * (top + log(mass));
+            const Size c = first + at / 2;
+            const double load = prices.load[c], place = prices.place[c];
+            for (auto i = static_cast<Size>(edges.of_end[2 * first + at]);
+                 i < static_cast<Size>(edges.of_end[2 * first + at + 1]); ++i) {
+                const auto& item = edges.items[i];
+                const auto begin = static_cast<Size>(item.first), n = static_cast<Size>(edges.items[i + 1].first) - begin;
+                const double fixed = node[item.node] - prices.serve[static_cast<Size>(item.row)] - place;
+                const std::int32_t* source = edges.source.data() + begin;
+                const double *worth = edges.worth.data() + begin, *loads = edges.load.data() + begin;
+                double top = NEVER;
+                for (Size a = 0; a < n; ++a) {
+                    margin[a] = (worth[a] + fixed - node[source[a]] - load * loads[a]) * inverse;
+                    top = std::max(top, margin[a]);
                 }
-                gain[at] = won;
+                if (top < WEIGHTLESS) continue;
+                // A user may also stay away, at margin 0.
+                top = std::max(top, 0.0);
+                active.items.push_back({item.row, item.node, active.source.size()});
+                active.top.push_back(top);
+                active.stay.push_back(std::max(-top, WEIGHTLESS));
+                for (Size a = 0; a < n; ++a) {
+                    if (margin[a] - top <= WEIGHTLESS) continue;
+                    active.source.push_back(source[a]);
+                    active.load.push_back(loads[a]);
+                    active.weight.push_back(margin[a] - top);
+                }
             }
             ends.push_back(active.items.size());
+        }
+        active.soften();
+        for (Size at = 0; at < gain.size(); ++at) {
+            const Size c = first + at / 2;
+            if (at % 2 >= segments_[c].ends()) continue;
+            double softened = 0.0;
+            for (Size i = ends[at]; i < ends[at + 1]; ++i) softened += active.top[i] + active.stay[i];
+            gain[at] = prices.load[c] * segments_[c].level(at % 2) + prices.place[c] * places + temperature * softened;
         }
         const Softmax cell = soften(gain, temperature);
         total += cell.value(temperature);
@@ -282,9 +294,9 @@ double SlotDual::smoothed(const SlotEdges& edges, const SlotPrices& prices, doub
             double taken = 0.0, number = 0.0;
             for (Size i = ends[at]; i < ends[at + 1]; ++i) {
                 const auto& item = active.items[i];
-                const double part = 1.0 / item.mass;
+                const double part = 1.0 / active.mass[i];
                 double into = 0.0;
-                for (Size a = item.first; a < item.last; ++a) {
+                for (Size a = item.first; a < active.items[i + 1].first; ++a) {
                     const double chosen = active.weight[a] * part;
                     into += chosen;
                     taken += chosen * active.load[a];
@@ -311,25 +323,24 @@ struct CellUnits {
     Doubles load;  // (K,)
 };
 
-CellUnits cell_units(const SlotView& view, double spread) {
+CellUnits cell_units(const SlotView& view, double unit) {
     // A cell's prices concern all its users, so the same step in them does that much more.
     const double rows_of_cell = static_cast<double>(view.rows()) / std::max(static_cast<double>(view.cells()), 1.0);
-    CellUnits unit{spread / std::sqrt(rows_of_cell), Doubles(view.cells())};
+    CellUnits units{unit / std::sqrt(rows_of_cell), Doubles(view.cells())};
     for (Size k = 0; k < view.cells(); ++k) {
         double weight = 0.0;
-        for (const SlotItem item : view.items_of(k))
-            weight += view.sharing == Sharing::FIXED ? view.demand(item.row, item.pos) : view.size_of(item.row, k);
+        for (const SlotItem item : view.items_of(k)) weight += view.load_of(item);
         weight /= std::max(static_cast<double>(view.items_of(k).size()), 1.0);
-        unit.load[k] = unit.place / (weight > 0.0 ? weight : 1.0);
+        units.load[k] = units.place / (weight > 0.0 ? weight : 1.0);
     }
-    return unit;
+    return units;
 }
 
 }  // namespace
 
 SlotPrices SlotDual::settled(const SlotPrices& prices) const {
     SlotPrices result = prices;
-    const CellUnits unit = cell_units(*view_, spread_);
+    const CellUnits unit = cell_units(*view_, unit_);
     Doubles worth(view_->positions()), load(view_->positions());
     SegmentOptions all;
     for (Size c = 0; c < segments_.size(); ++c) {
@@ -380,23 +391,30 @@ SlotValued SlotDual::ascend(const SlotPrices& start, std::span<const double> tem
     SlotValued best{value(prices, won), prices};
     // Segments once near stay in, or they take turns.
     std::vector<char> near(segments_.size(), 0);
+    double reach = params_.near_edges;
     for (const double temperature : temperatures) {
         if (cancellation.requested()) break;
         const Doubles leading = best_of_cell(won);
         SlotPrices some{prices.serve, prices.node, {}, {}};
         for (Size c = 0; c < segments_.size(); ++c) {
-            near[c] |= won.best(c) >= leading[c] - params_.near * spread_;
+            near[c] |= won.best(c) >= leading[c] - params_.near * unit_;
             if (!near[c]) continue;
             some.load.push_back(prices.load[c]);
             some.place.push_back(prices.place[c]);
         }
-        some = only(near).climb(some, temperature, cancellation);
-        prices.serve = std::move(some.serve);
-        prices.node = std::move(some.node);
+        const SlotDual part = only(near);
+        SlotValued found = part.climb(some, temperature, reach, cancellation);
+        // Softened over all edges the dual lies above its value. Where it does not, edges that were left out matter.
+        while (found.value < part.value(found.prices) && reach < ALL_EDGES && !cancellation.requested()) {
+            reach *= params_.widening;
+            found = part.climb(some, temperature, reach, cancellation);
+        }
+        prices.serve = std::move(found.prices.serve);
+        prices.node = std::move(found.prices.node);
         for (Size c = 0, at = 0; c < segments_.size(); ++c) {
             if (!near[c]) continue;
-            prices.load[c] = some.load[at];
-            prices.place[c] = some.place[at++];
+            prices.load[c] = found.prices.load[at];
+            prices.place[c] = found.prices.place[at++];
         }
         prices = settled(prices);
         won = gains(prices);
@@ -410,11 +428,11 @@ SlotDual SlotDual::only(const std::vector<char>& kept) const {
     std::vector<SlotSegment> some;
     for (Size c = 0; c < segments_.size(); ++c)
         if (kept[c]) some.push_back(segments_[c]);
-    return SlotDual(view_, std::move(some), spread_, params_);
+    return SlotDual(view_, std::move(some), unit_, params_);
 }
 
-// Return the prices at which the dual softened at one temperature is least.
-SlotPrices SlotDual::climb(const SlotPrices& prices, double temperature, Cancellation& cancellation) const {
+SlotValued SlotDual::climb(const SlotPrices& prices, double temperature, double reach,
+                           Cancellation& cancellation) const {
     const Size rows = view_->rows(), width = view_->positions();
     // The variables: π, the ν that are free, λ, and the μ that can bind. Where a stay ends and where there is no choice
     // potentials are what they are; levels say all of places under equal sharing, and elsewhere places may do for all.
@@ -428,8 +446,8 @@ SlotPrices SlotDual::climb(const SlotPrices& prices, double temperature, Cancell
         if (short_of && view_->sharing != Sharing::EQUAL) binding.push_back(c);
     }
     const Size loads = rows + nodes.size(), places = loads + segments_.size(), size = places + binding.size();
-    const CellUnits cell_unit = cell_units(*view_, spread_);
-    Doubles start(size), unit(size, spread_);
+    const CellUnits cell_unit = cell_units(*view_, unit_);
+    Doubles start(size), unit(size, unit_);
     const auto bounded = std::make_unique<bool[]>(size), fixed = std::make_unique<bool[]>(size);
     const auto gather = [&](const SlotPrices& from, std::span<double> x) {
         std::ranges::copy(from.serve, x.begin());
@@ -448,9 +466,9 @@ SlotPrices SlotDual::climb(const SlotPrices& prices, double temperature, Cancell
         bounded[j] = true;
         unit[j] = j < places ? cell_unit.load[segments_[j - loads].cell] : cell_unit.place;
     }
-    const double heat = temperature * spread_;
-    // Edges far from being used cannot come near within one ascent.
-    const SlotEdges near = edges(prices, -std::max(params_.near_edges, -WEIGHTLESS * temperature) * spread_);
+    const double heat = temperature * unit_;
+    // Edges far from being used hardly come near within one ascent.
+    const SlotEdges near = edges(prices, -std::max(reach, -WEIGHTLESS * temperature) * unit_);
     SlotPrices at = prices, slope = prices;
     const auto softened = [&](std::span<const double> x, double, std::span<double> up) {
         scatter(x, at);
@@ -466,11 +484,11 @@ SlotPrices SlotDual::climb(const SlotPrices& prices, double temperature, Cancell
     Doubles unused(size);
     const auto valued = [&](std::span<const double> x) { return softened(x, heat, unused); };
     ascent.least_gain =
-        params_.precision * static_cast<double>(rows) * spread_ / std::max(std::abs(valued(start)), 1e-300);
+        params_.precision * static_cast<double>(rows) * unit_ / std::max(std::abs(valued(start)), 1e-300);
     const Variables variables{start, unit, {bounded.get(), size}, {fixed.get(), size}};
     const Ascended found = dtopt::ascend(softened, valued, variables, std::span(&heat, 1), ascent, cancellation);
     scatter(found.point, at);
-    return at;
+    return {-found.value, at};
 }
 
 // --- segments --------------------------------------------------------------------------------------------------------
@@ -515,7 +533,7 @@ std::pair<std::shared_ptr<SlotDual>, SlotPrices> SlotDual::finer(const SlotPrice
         }
     }
     if (parts.size() == segments_.size()) return {nullptr, prices};
-    return {std::make_shared<SlotDual>(view_, std::move(parts), spread_, params_), std::move(of_parts)};
+    return {std::make_shared<SlotDual>(view_, std::move(parts), unit_, params_), std::move(of_parts)};
 }
 
 }  // namespace dtopt

@@ -28,9 +28,10 @@ struct SlotDualParams {
     std::int64_t iterations = 80;           // at each temperature
     std::int64_t memory = 20;               // past steps remembered
     std::int64_t remembered = 60'000'000;   // numbers remembered at most
-    double precision = 1e-8;    // the ascent ends with a step that lowers the mean over rows by less, in spreads
-    double near = 1.0;          // segments take part whose cell loses no more by them, in spreads
-    double near_edges = 0.5;    // the same for edges, less their user's
+    double precision = 1e-8;    // the ascent ends with a step that lowers the mean over rows by less, in units
+    double near = 1.0;          // segments take part whose cell loses no more by them, in units
+    double near_edges = 3.0;    // the same for edges, less their user's; wider where that leaves out edges that matter
+    double widening = 4.0;      // by this factor
     std::int64_t halvings = 30; // in the search for the price of load of a segment
     std::int64_t pieces = 4;    // that a segment is split into
 };
@@ -61,13 +62,13 @@ struct SlotValued {
 
 class SlotDual {
   public:
-    // `segments` are in order of cells and levels; `spread` is the scale of the users' worth.
-    SlotDual(std::shared_ptr<const SlotView> view, std::vector<SlotSegment> segments, double spread,
+    // `segments` are in order of cells and levels; `unit` is the size of a typical change of a price of a row or node.
+    SlotDual(std::shared_ptr<const SlotView> view, std::vector<SlotSegment> segments, double unit,
              const SlotDualParams& params);
 
     const SlotView& view() const { return *view_; }
     const std::vector<SlotSegment>& segments() const { return segments_; }
-    double spread() const { return spread_; }
+    double unit() const { return unit_; }
     void require_prices(const SlotPrices& prices) const;
 
     SlotGains gains(const SlotPrices& prices) const;
@@ -85,7 +86,7 @@ class SlotDual {
 
     // Return prices with each segment's price of load where the segment wins least, the others as they are.
     SlotPrices settled(const SlotPrices& prices) const;
-    // Return the least value found over falling temperatures (in spreads), and its prices. Only the segments near the
+    // Return the least value found over falling temperatures (in units), and its prices. Only the segments near the
     // best of their cells take part; the others' prices follow.
     SlotValued ascend(const SlotPrices& prices, std::span<const double> temperatures, Cancellation& cancellation) const;
     // Return the dual with the segments split that its value rests on, and the same prices for it; no dual where that
@@ -99,12 +100,14 @@ class SlotDual {
     void fill_gains(const std::vector<SlotSegment>& pieces, const SlotPrices& prices, Level level, Size column,
                     SlotGains& gains) const;
     SlotDual only(const std::vector<char>& kept) const;
-    SlotPrices climb(const SlotPrices& prices, double temperature, Cancellation& cancellation) const;
+    // Return the prices at which the dual softened at one temperature is least over the edges that lose no more than
+    // `reach` units, and its value over those.
+    SlotValued climb(const SlotPrices& prices, double temperature, double reach, Cancellation& cancellation) const;
 
     std::shared_ptr<const SlotView> view_;
     std::vector<SlotSegment> segments_;
     std::vector<Size> starts_;  // (K' + 1,): where the segments of each cell that has some begin
-    double spread_;
+    double unit_;
     SlotDualParams params_;
 };
 

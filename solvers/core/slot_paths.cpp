@@ -72,7 +72,7 @@ double members_value(const SlotView& view, Size k, std::span<const SlotMember> m
     if (members.empty()) return 0.0;
     const bool is_fixed = view.sharing == Sharing::FIXED;
     double broken = std::max(0.0, static_cast<double>(members.size()) - view.places[k]), load = 0.0;
-    for (const SlotMember& m : members) load += is_fixed ? view.demand(m.row, m.pos) : view.size_of(m.row, k);
+    for (const SlotMember& m : members) load += view.load_of(m.row, m.pos);
     if (is_fixed && load > FULL_PARTS) broken += load - 1.0;
     double level = is_fixed ? 1.0 : load, total = 0.0;
     bool fits = true;

@@ -31,6 +31,14 @@ double spread_of(const SlotView& view, const Matrix<double>& worth) {
     return able_rows == 0.0 ? 1e-300 : std::max({above / able_rows, 1e-3 * size / able_rows, 1e-300});
 }
 
+// Return the mean over items of what a user costs the others on its cell.
+double external_cost(const SlotView& view, const Doubles& load) {
+    double sum = 0.0;
+    for (Size k = 0; k < view.cells(); ++k)
+        for (const SlotItem item : view.items_of(k)) sum += load[k] * view.load_of(item);
+    return sum / std::max(static_cast<double>(view.items.size()), 1.0);
+}
+
 // Fill in π and ν of potentials halfway between the least and the largest that leave no edge a margin.
 void fill_potentials(const SlotView& view, const SlotSpread& paths, SlotStart& start) {
     const Size rows = view.rows(), positions = view.positions();
@@ -66,8 +74,8 @@ void fill_potentials(const SlotView& view, const SlotSpread& paths, SlotStart& s
             double& node = start.node(row, p);
             if (value > NEVER) node = value - mean[row];
             // Nowhere to go from there: not worth entering. Where there is no way in: nothing is lost by leaving.
-            if (paths.backward(row, p) == NEVER) node = -10.0 * start.spread;
-            if (paths.forward(row, p) == NEVER) node = 10.0 * start.spread;
+            if (paths.backward(row, p) == NEVER) node = -10.0 * start.unit;
+            if (paths.forward(row, p) == NEVER) node = 10.0 * start.unit;
         }
     }
 }
@@ -194,13 +202,13 @@ SlotStart find_start(const SlotView& view, const Doubles& even, const Doubles& t
     for (Size k = 0; k < k_all; ++k) {
         level[k] = std::min(std::max(even[k], 1e-12 * top[k]), top[k]);
         if (view.sharing != Sharing::FIXED) continue;
-        for (const auto item : view.items_of(k)) typical[k] += view.demand(item.row, item.pos);
+        for (const auto item : view.items_of(k)) typical[k] += view.load_of(item);
         typical[k] /= std::max(static_cast<double>(view.items_of(k).size()), 1.0);
     }
     SlotSpread paths(view, false);
     paths.value_edges(start.cells);
-    start.spread = spread_of(view, paths.worth);
-    double temperature = params.warmest * start.spread;
+    start.unit = spread_of(view, paths.worth);
+    double temperature = params.warmest * start.unit;
     const double steps = static_cast<double>(std::max<std::int64_t>(params.rounds - 1, 1));
     const double cooling = exp(log(params.coldest / params.warmest) / steps);
     for (std::int64_t round = 0; round < params.rounds && !cancellation.requested(); ++round) {
@@ -226,6 +234,8 @@ SlotStart find_start(const SlotView& view, const Doubles& even, const Doubles& t
     paths.spread(start.cells, temperature);
     paths.look_back(temperature);
     fill_potentials(view, paths, start);
+    // Where users are indifferent between servers, worth varies with the levels, and the spread is no unit.
+    start.unit = std::max(start.unit, external_cost(view, load));
     return start;
 }
 

@@ -49,7 +49,8 @@ struct SlotStart {
     CellPrices cells;
     Doubles serve;        // (R,)
     Matrix<double> node;  // (R + S, C)
-    double spread;        // mean over rows of how much more the best node is worth than the mean one
+    double unit;          // of prices: the mean over rows of how much more the best node is worth than the mean one, or
+                          // the mean of what a user costs the others on its cell, whichever is larger
 };
 
 // Users spread over paths; levels and prices follow from who is where, until neither changes much. Every row must have a

@@ -39,8 +39,7 @@ class Enumeration {
         double budget[2] = {NEVER, NEVER};
         for (Size e = 0; e < segment.ends(); ++e) budget[e] = fill_losses(c, e) - least;
         if (budget[0] < 0.0 && budget[1] < 0.0) return true;
-        const bool is_fixed = view_.sharing == Sharing::FIXED;
-        const double ceiling = is_fixed ? FULL_PARTS : segment.high * (1.0 + LEVEL_ROOM);
+        const double ceiling = view_.sharing == Sharing::FIXED ? FULL_PARTS : segment.high * (1.0 + LEVEL_ROOM);
         option_.assign(items.size() + 1, -1);
         prefix_.assign(items.size() + 1, {});
         Poll<1024> poll(cancellation);
@@ -68,7 +67,7 @@ class Enumeration {
             if (!fits) continue;
             if (o > 0) {
                 next.number += 1.0;
-                next.taken += is_fixed ? view_.demand(row, items[depth].pos) : view_.size_of(row, segment.cell);
+                next.taken += view_.load_of(items[depth]);
             }
             // Levels grow with each user, so that a prefix with too much of them is the end of it.
             if (next.number > view_.places[segment.cell] || next.taken > ceiling) continue;

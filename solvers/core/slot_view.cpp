@@ -67,12 +67,11 @@ Size SlotView::most_items() const {
 bool SlotView::edges(SlotItem item, const SlotSegment& segment, double level, std::span<double> worth,
                      std::span<double> load) const {
     const Size row = static_cast<Size>(item.row), pos = static_cast<Size>(item.pos), k = segment.cell;
-    const double own = size_of(row, k);
-    if (sharing == Sharing::OPTIMAL && own > segment.high * (1.0 + LEVEL_ROUNDING)) return false;
+    if (sharing == Sharing::OPTIMAL && size_of(row, k) > segment.high * (1.0 + LEVEL_ROUNDING)) return false;
     const Size count = static_cast<Size>(width[static_cast<Size>(prior[row])]);
     const double g = growth_of(row, k), left = slack(row, pos);
     const double base = beta * exp(left - g * level), middle = g * segment.middle();
-    const double weight = sharing == Sharing::FIXED ? demand(row, pos) : own;
+    const double weight = load_of(item);
     const auto times = moves(row, pos), decays_here = decays(row, pos);
     bool found = false;
     for (Size q = 0; q < count; ++q) {

@@ -68,6 +68,11 @@ struct SlotView {
     bool clamps() const { return hard && sharing == Sharing::OPTIMAL; }
     double growth_of(Size row, Size k) const { return growth[row] * rate[k]; }
     double size_of(Size row, Size k) const { return size[row] * part[k]; }
+    // What a user takes of a level on a node where no floor binds, h.
+    double load_of(Size row, Size pos) const {
+        return sharing == Sharing::FIXED ? demand(row, pos) : size_of(row, static_cast<Size>(cell(row, pos)));
+    }
+    double load_of(SlotItem item) const { return load_of(static_cast<Size>(item.row), static_cast<Size>(item.pos)); }
     std::span<const SlotItem> items_of(Size k) const {
         return std::span(items).subspan(static_cast<Size>(starts[k]), static_cast<Size>(starts[k + 1] - starts[k]));
     }

@@ -28,7 +28,7 @@ def parts(prices):
 
 def disturbed(view, dual, prices, rng):
     """The prices with all of them changed at random, as far as they may be."""
-    node = prices.node * rng.uniform(0.0, 2.0, prices.node.shape) + rng.normal(0, dual.spread, prices.node.shape)
+    node = prices.node * rng.uniform(0.0, 2.0, prices.node.shape) + rng.normal(0, dual.unit, prices.node.shape)
     free = np.zeros(node.shape, dtype=bool)
     free[: view.rows][view.next[: view.rows] >= 0] = True
     free &= np.arange(node.shape[1]) < view.width[:, None]
@@ -58,7 +58,7 @@ def test_any_prices_and_segments_give_a_bound_and_the_kernels_equal_their_refere
             trial = disturbed(view, dual, prices, rng)
             assert dual.value(trial) >= best - 1e-9 * abs(best)
             np.testing.assert_allclose(dual.gains(trial), reference.gains(view, dual, trial), rtol=1e-9)
-            heat = dual.spread * 10.0 ** rng.uniform(-2, 0)
+            heat = dual.unit * 10.0 ** rng.uniform(-2, 0)
             value, slope = dual.smoothed(trial, heat)
             expected, expected_slope = reference.smoothed(view, dual, trial, heat)
             assert value == pytest.approx(expected, rel=1e-9)
@@ -153,10 +153,10 @@ def test_a_smoothed_gradient_is_that_of_the_smoothed_value() -> None:
     scenario = tiny_scenario(7, "optimal", "soft")
     dual, prices = start(expand(replace(scenario)), Cancellation())
     rng = np.random.default_rng(3)
-    heat = 0.1 * dual.spread
+    heat = 0.1 * dual.unit
     _, slope = dual.smoothed(prices, heat)
     for _ in range(5):
-        way = [rng.normal(size=x.shape) * dual.spread * 1e-4 for x in parts(prices)]
+        way = [rng.normal(size=x.shape) * dual.unit * 1e-4 for x in parts(prices)]
         ends = [
             dual.smoothed(SlotPrices(*(p + sign * w for p, w in zip(parts(prices), way, strict=True))), heat)[0]
             for sign in (1, -1)
@@ -175,8 +175,8 @@ def test_users_are_rounded_to_where_most_of_them_is(sharing: str, mode: str) -> 
         view = expanded.view
         dual, prices = start(expanded, Cancellation())
         for cells in (dual.best_levels(prices), CellPrices(*rng.uniform(0.0, 1.0, (3, view.cells)))):
-            chosen = reference.spread(view, cells, 0.5 * dual.spread)
-            found = slot_rounded(view, cells, 0.5 * dual.spread)
+            chosen = reference.spread(view, cells, 0.5 * dual.unit)
+            found = slot_rounded(view, cells, 0.5 * dual.unit)
             able = np.isfinite(chosen).all(axis=1)
             rows = np.flatnonzero(able)
             np.testing.assert_allclose(chosen[rows, found[rows]], chosen[rows].max(axis=1), rtol=1e-9)
@@ -194,6 +194,40 @@ def test_an_ascent_lowers_the_bound_and_ends_when_told() -> None:
     assert value == dual.value(kept) < begun
     again, _ = dual.ascend(prices, np.array([0.1, 0.01]), Cancellation())
     assert again == value
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_edges_left_out_do_not_stall_the_ascent(sharing: str) -> None:
+    """Too few edges leave prices that fall without bound; the ascent must find that out and take more."""
+    heats = np.array([0.03, 0.01, 0.003])
+    for seed in range(600, 604):
+        expanded = expand(tiny_scenario(seed, sharing, "hard"))
+        if expanded.stranded.size:
+            continue
+        values = []
+        for near in (1e-3, 1e9):
+            params = SlotDualParams()
+            params.near_edges = near
+            dual, prices = start(expanded, Cancellation(), params=params)
+            values.append(dual.ascend(prices, heats, Cancellation())[0])
+        assert values[0] <= values[1] + 0.02 * abs(values[1])
+
+
+def test_the_unit_of_prices_covers_what_users_cost_each_other_where_they_are_indifferent() -> None:
+    scenario = tiny_scenario(7, "optimal", "soft", migration_weight=0.0)
+    network = replace(
+        scenario.base.network,
+        backhaul_s_per_bit_m=0.0,
+        stations=replace(scenario.base.network.stations, cpu_hz=np.full(scenario.n_stations, 1e10)),
+    )
+    scenario = replace(scenario, base=replace(scenario.base, network=network), cpu_hz=None)
+    expanded = expand(scenario)
+    view = expanded.view
+    dual, prices = start(expanded, Cancellation())
+    # All servers of a slot are worth the same to a user, which leaves no spread but what rounding makes.
+    assert np.ptp(view.slack, axis=1).max() < 1e-9
+    cost = prices.load.max() * (view.size[:, None] * view.part[view.cell]).mean()
+    assert dual.unit > 0.05 * cost
 
 
 def test_the_same_seed_gives_the_same_paths_and_a_cancelled_search_keeps_its_choice() -> None:
