@@ -9,29 +9,6 @@ import numpy
 from numpy.typing import NDArray
 
 
-def affine(x: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], bias: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]:
-    """
-    Return the rows of x times the weight, plus the bias: the same bits on every CPU, as BLAS has not.
-    """
-
-class GraphNetwork:
-    """
-    The placement network with its weights, as `solvers.policy.forward.Weights` names them.
-    """
-
-    def __init__(self, begin_weight: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], begin_bias: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], terms_weight: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], terms_bias: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], inner_weight: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], inner_bias: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], outer_weight: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], outer_bias: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], sharpness_weight: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], sharpness_bias: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], final_weight: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], final_bias: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None: ...
-
-    @property
-    def n_server_features(self) -> int: ...
-
-    @property
-    def n_shared_features(self) -> int: ...
-
-    def forward(self, station: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)], gap: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], part: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], size: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], server: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], cpu: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], shared: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], crowd: float) -> tuple[Annotated[NDArray[numpy.float32], dict(shape=(None,))], Annotated[NDArray[numpy.float32], dict(shape=(None, None))]]:
-        """
-        Return the log odds that servers are open, shape (M,), and what listed pairs cost, shape (N, C).
-        """
-
 class Sharing(enum.Enum):
     """How servers share their CPU."""
 
@@ -245,7 +222,7 @@ class LocalSearchParams(PenaltyParams):
 
     @property
     def region_users(self) -> int:
-        """Users that an iteration should look at; a small problem has no more."""
+        """Users an iteration should look at; a small problem has no more."""
 
     @region_users.setter
     def region_users(self, arg: int, /) -> None: ...
@@ -467,13 +444,19 @@ class LocalSearch:
         """From now on, walk through associations that break constraints too."""
 
     def descend(self, cancellation: dtopt._core.Cancellation, check: Callable[[], bool] | None = None) -> None:
-        """Shift all users to their best servers until that no longer helps."""
+        """
+        Shift all users to their best servers until that no longer helps, or `check` returns True.
+        """
 
     def polish(self, cancellation: dtopt._core.Cancellation, check: Callable[[], bool] | None = None) -> None:
-        """Shift and swap all users until that hardly helps any more."""
+        """
+        Shift and swap all users until that hardly helps any more, or `check` returns True.
+        """
 
     def close_servers(self, cancellation: dtopt._core.Cancellation, check: Callable[[], bool] | None = None) -> None:
-        """Close servers, those first whose closing gains most, until none does."""
+        """
+        Close servers, those first whose closing gains most, until none does, or `check` returns True.
+        """
 
     def advance(self, iterations: int, cancellation: dtopt._core.Cancellation) -> None:
         """Do iterations."""
@@ -655,8 +638,8 @@ class OpenSetSearch:
 
     def bound(self, servers: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> float:
         """
-        Return a lower bound on the cost of a set of servers (an estimate under equal sharing); infinite where it
-        has too few places.
+        Return a lower bound on the cost of a set of servers (an estimate under equal sharing); infinite where
+        it has too few places.
         """
 
     def descend(self, servers: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], start: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], *, shift_sweeps: int, swap_sweeps: int, kicks: int = 0, hopeless: float = float('inf'), cancellation: dtopt._core.Cancellation) -> tuple[float, Annotated[NDArray[numpy.int64], dict(shape=(None,))]]:
@@ -1414,10 +1397,8 @@ class SlotStart:
     def node(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None), writable=False)]: ...
 
     @property
-    def spread(self) -> float:
-        """
-        Mean over rows of how much more the best node is worth than the mean one.
-        """
+    def unit(self) -> float:
+        """The size of a typical change of a price of a row or node."""
 
 def slot_start(view: SlotView, even: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], top: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], params: SlotStartParams, cancellation: dtopt._core.Cancellation) -> SlotStart:
     """
@@ -1491,7 +1472,7 @@ class SlotDualParams:
     @property
     def precision(self) -> float:
         """
-        The ascent ends with a step that lowers the mean over rows by less, in spreads.
+        The ascent ends with a step that lowers the mean over rows by less, in units.
         """
 
     @precision.setter
@@ -1499,7 +1480,7 @@ class SlotDualParams:
 
     @property
     def near(self) -> float:
-        """Segments take part whose cell loses no more by them, in spreads."""
+        """Segments take part whose cell loses no more by them, in units."""
 
     @near.setter
     def near(self, arg: float, /) -> None: ...
@@ -1510,6 +1491,13 @@ class SlotDualParams:
 
     @near_edges.setter
     def near_edges(self, arg: float, /) -> None: ...
+
+    @property
+    def widening(self) -> float:
+        """Factor of `near_edges` where edges left out matter."""
+
+    @widening.setter
+    def widening(self, arg: float, /) -> None: ...
 
     @property
     def halvings(self) -> int:
@@ -1538,15 +1526,15 @@ class SlotDual:
         In order.
     low, high : ndarray, shape (segments,)
         Equal for a single level.
-    spread : float
-        The scale of users' worth.
+    unit : float
+        The size of a typical change of a price of a row or node.
     params : SlotDualParams
     """
 
-    def __init__(self, view: SlotView, cell: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], low: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], high: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], spread: float, params: SlotDualParams) -> None: ...
+    def __init__(self, view: SlotView, cell: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], low: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], high: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], unit: float, params: SlotDualParams) -> None: ...
 
     @property
-    def spread(self) -> float: ...
+    def unit(self) -> float: ...
 
     @property
     def n_segments(self) -> int: ...
@@ -1588,7 +1576,7 @@ class SlotDual:
         prices : SlotPrices
             Where to begin.
         temperatures : ndarray
-            Of the softening, as parts of `spread`.
+            Of the softening, as parts of `unit`.
         cancellation : Cancellation
         """
 
@@ -1677,3 +1665,148 @@ def slot_subsets(dual: SlotDual, prices: SlotPrices, room: float, limit: int, pa
 
     Incomplete with more than `limit` of them, or where finding them takes more than `params` allow.
     """
+
+class ActionDecoder:
+    """
+    Makes associations of the stations' actions in one network state; see `solvers/core/action_decoder.hpp`.
+    """
+
+    def __init__(self, transfer: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], floor: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], compute: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None, None), order='C', device='cpu', writable=False)], cycles: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], cpu: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], capacity: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], weight: float, sharing: Sharing, max_open: int) -> None: ...
+
+    def decode(self, open: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)], bids: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], scores: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], marginal: bool, score_weight: float) -> Annotated[NDArray[numpy.int64], dict(shape=(None,))]:
+        """Return each user's server, shape (N,), -1 where none has room."""
+
+def model_values(models: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], states: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], hidden: int) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None))]:
+    """
+    Return what every user's model says of the user's servers, shape (n, S), from states (n, S, K).
+    """
+
+def model_gradients(models: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], chosen: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)], before: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], after: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], gain: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], discount: float, hidden: int) -> tuple[Annotated[NDArray[numpy.float64], dict(shape=(None, None))], Annotated[NDArray[numpy.float64], dict(shape=(None,))]]:
+    """
+    Return each model's gradient of the squared Bellman error over its samples, and that error.
+    """
+
+class ForecastParams:
+    """How a motion forecast is made."""
+
+    def __init__(self) -> None: ...
+
+    @property
+    def samples(self) -> int:
+        """Ways that each horizon is fitted to, roughly."""
+
+    @samples.setter
+    def samples(self, arg: int, /) -> None: ...
+
+    @property
+    def prior(self) -> float:
+        """As many ways say that users go on as they are."""
+
+    @prior.setter
+    def prior(self, arg: float, /) -> None: ...
+
+    @property
+    def least_m_s(self) -> float:
+        """Added to every user's pace, m/s."""
+
+    @least_m_s.setter
+    def least_m_s(self, arg: float, /) -> None: ...
+
+    @property
+    def border_m(self) -> float:
+        """Distance over which one station takes over from another, m."""
+
+    @border_m.setter
+    def border_m(self, arg: float, /) -> None: ...
+
+    @property
+    def borders(self) -> float:
+        """
+        Stations further than this many borders behind the nearest one serve nobody.
+        """
+
+    @borders.setter
+    def borders(self, arg: float, /) -> None: ...
+
+    @property
+    def loyalty_m(self) -> float:
+        """Distance over which a user keeps its station, m."""
+
+    @loyalty_m.setter
+    def loyalty_m(self, arg: float, /) -> None: ...
+
+class Motion:
+    """
+    How users have moved, fitted to the slots seen.
+
+    Parameters
+    ----------
+    seen : ndarray, shape (R, N, 2)
+        Places, m; NaN where absent.
+    ahead : ndarray of int, shape (H,)
+        Horizons, slots, in order.
+    slot_s : float
+    params : ForecastParams
+    """
+
+    def __init__(self, seen: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], ahead: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], slot_s: float, params: ForecastParams) -> None: ...
+
+    @property
+    def factor(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None))]:
+        """
+        Factors of the velocity and of the way to the middle at each horizon, shape (H, 2).
+        """
+
+    @property
+    def error(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
+        """Root of the mean square error over the user's pace, shape (H,)."""
+
+    @property
+    def pace(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
+        """m in a slot, shape (N,)."""
+
+    @property
+    def middle(self) -> list[float]:
+        """The middle of all places seen."""
+
+    @property
+    def survival(self) -> float:
+        """The probability of being there in the next slot."""
+
+def forecast(motion: Motion, user: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], place: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], velocity: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], access: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], wire: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], move: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], others: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], pressure: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None, None), order='C', device='cpu', writable=False)], station: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, to_server: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], between: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], shown: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], params: ForecastParams, cancellation: dtopt._core.Cancellation) -> tuple[Annotated[NDArray[numpy.float64], dict(shape=(None, None, None))], Annotated[NDArray[numpy.float64], dict(shape=(None, None, None, None))]]:
+    """
+    Return what being on each server after this slot is worth, by the user's best way through each future.
+
+    Futures: fitted motion with its errors; on as before; and everyone stays. Arguments as in
+    `solvers/core/motion_forecast.hpp`.
+
+    Returns
+    -------
+    value : ndarray, shape (F, n, S)
+        In parts of the user's utility.
+    wire : ndarray, shape (2, K, n, S)
+        Seconds of wire at the horizons `shown` of the first two futures.
+    """
+
+def affine(x: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], bias: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]:
+    """
+    Return the rows of x times the weight, plus the bias: the same bits on every CPU, as BLAS has not.
+    """
+
+class GraphNetwork:
+    """
+    The placement network with its weights, as `solvers.policy.forward.Weights` names them.
+    """
+
+    def __init__(self, begin_weight: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], begin_bias: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], terms_weight: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], terms_bias: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], inner_weight: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], inner_bias: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], outer_weight: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], outer_bias: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], sharpness_weight: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], sharpness_bias: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], final_weight: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], final_bias: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None: ...
+
+    @property
+    def n_server_features(self) -> int: ...
+
+    @property
+    def n_shared_features(self) -> int: ...
+
+    def forward(self, station: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)], gap: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], part: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], size: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], server: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], cpu: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], shared: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], crowd: float) -> tuple[Annotated[NDArray[numpy.float32], dict(shape=(None,))], Annotated[NDArray[numpy.float32], dict(shape=(None, None))]]:
+        """
+        Return the log odds that servers are open, shape (M,), and what listed pairs cost, shape (N, C).
+        """

@@ -12,11 +12,6 @@ namespace dtopt {
 namespace {
 
 template <class T>
-std::span<const T> span_of(const Vector<T>& array) {
-    return {array.data(), array.shape(0)};
-}
-
-template <class T>
 MatrixView<const T> view_of(const Table<T>& array) {
     return {array.data(), array.shape(0), array.shape(1)};
 }

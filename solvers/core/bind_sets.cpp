@@ -1,4 +1,7 @@
 // Bindings of the search over open sets and of ejection chains.
+#include <algorithm>
+#include <optional>
+
 #include "dtopt/core/binding.hpp"
 #include "solvers/core/ejection.hpp"
 #include "solvers/core/set_search.hpp"
@@ -18,7 +21,8 @@ Integers servers_in(const Vector<std::int64_t>& array, Size size, const Placemen
 Integers distinct_servers(const Vector<std::int64_t>& array, const PlacementView& view, const char* name) {
     Integers servers = servers_in(array, array.shape(0), view, 0, name);
     std::sort(servers.begin(), servers.end());
-    require(std::adjacent_find(servers.begin(), servers.end()) == servers.end(), std::string(name) + " has a server twice");
+    require(std::adjacent_find(servers.begin(), servers.end()) == servers.end(),
+            std::string(name) + " has a server twice");
     return servers;
 }
 
@@ -47,7 +51,8 @@ void bind_set_search(nb::module_& module) {
         .def_rw("least_values", &P::least_values, "Sets that may be valued whatever the number of users.");
     nb::class_<OpenSetSearch>(module, "OpenSetSearch",
                           "Which servers to open, by quick descents in sets of servers; one thread at a time.\n\n"
-                          "Parameters\n----------\nview : PlacementView\n    Dense.\nparams : SetSearchParams, optional")
+                          "Parameters\n----------\nview : PlacementView\n    Dense.\n"
+                          "params : SetSearchParams, optional")
         .def(
             "__init__",
             [](OpenSetSearch* self, const PlacementView& view, const SetSearchParams& params) {
@@ -63,8 +68,8 @@ void bind_set_search(nb::module_& module) {
                 return search.bound(distinct_servers(servers, search.view(), "servers"));
             },
             array_arg("servers"),
-            "Return a lower bound on the cost of a set of servers (an estimate under equal sharing); infinite where it\n"
-            "has too few places.")
+            "Return a lower bound on the cost of a set of servers (an estimate under equal sharing); infinite where\n"
+            "it has too few places.")
         .def(
             "descend",
             [](OpenSetSearch& search, const Vector<std::int64_t>& servers, const Vector<std::int64_t>& start,

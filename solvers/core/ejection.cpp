@@ -9,17 +9,6 @@ namespace {
 
 constexpr double INFINITE = std::numeric_limits<double>::infinity();
 
-// What a server costs more where one user leaves it and another joins; `part` is what joins less what leaves.
-struct Exchange {
-    double base, weight, room;
-
-    Exchange(const WeighedServer& server, double leaving)
-        : base(server.standing(0.0, server.count) - server.standing()),
-          weight(server.share_weight),
-          room(FULL - server.used + leaving) {}
-    double cost(double part) const { return base + weight * std::max(0.0, part - room); }
-};
-
 }  // namespace
 
 EjectionSearch::EjectionSearch(const PlacementView& view, std::span<const double> share_price,
@@ -108,6 +97,11 @@ EjectionSearch::Slack EjectionSearch::list_entries() {
     return slack;
 }
 
+// Return what a server costs more where a user leaves a part of its CPU and another joins.
+EjectionSearch::Entry EjectionSearch::exchange(const WeighedServer& server, double leaving) {
+    return {server.standing(0.0, server.count) - server.standing(), server.share_weight, FULL - server.used + leaving};
+}
+
 // Offer the association at hand with one or two users moved, which leaves nothing lacking.
 void EjectionSearch::offer_moved(Size i, const Move& move) {
     if (met_ && !(state_.penalised + move.change < best_cost_)) return;
@@ -147,7 +141,7 @@ bool EjectionSearch::improve_user(Size i) {
         if (move.change < best.change) best = move;
         if (lacks == 0) offer_moved(i, move);
     };
-    const Exchange at_home(home, part_k);
+    const Entry at_home = exchange(home, part_k);
     for (const Option& option : s.options(i)) {
         const auto h = static_cast<Size>(option.server);
         if (h == k) continue;
@@ -158,25 +152,25 @@ bool EjectionSearch::improve_user(Size i) {
             consider({change, option.server, -1, -1},
                      elsewhere + left_lacks + server.lacks(server.used + option.part, server.count + 1));
         // Somebody leaves that server in exchange: for the user's own server, or for a third one.
-        const Exchange there(server, -option.part);
+        const Entry there = exchange(server, -option.part);
         const double most = std::max(slack_k, slack.elsewhere(h));
         // Such a move changes at least this, less the regret of who leaves.
         const double least = leaving + option.cost + there.base + server.place_price +
                              server.share_price * std::max(0.0, -there.room) - most;
         for (const Member& member : s.members[h]) {
             if (least - member.regret >= limit) continue;
-            const double exchange = option.cost - member.cost + there.cost(-member.part);
+            const double taken = option.cost - member.cost + there.cost(-member.part);
             const auto j = static_cast<Size>(member.user);
             const auto lacks_h = [&] { return server.lacks(server.used - member.part + option.part, server.count); };
             const auto& back = s.pair(k, j);
-            change = exchange - cost_k + back.cost;
+            change = taken - cost_k + back.cost;
             if (change + at_home.base < limit) {
                 change += at_home.cost(back.part);
                 if (change < limit)
                     consider({change, option.server, member.user, static_cast<std::int32_t>(k)},
                              elsewhere + home.lacks(home.used - part_k + back.part, home.count) + lacks_h());
             }
-            const double start = leaving + exchange, bound = limit + most - start;
+            const double start = leaving + taken, bound = limit + most - start;
             for (const Option& third : s.options(j)) {
                 if (third.priced >= bound) break;
                 const auto g = static_cast<Size>(third.server);
@@ -196,8 +190,8 @@ bool EjectionSearch::improve_user(Size i) {
     return true;
 }
 
-// Find the best way to send a user on from a server that changes the penalised cost by less than `enough`, and the user to
-// go on with where there is none: the next one sent on makes room again, at about the price of what this one takes.
+// Find the best way to send a user on from a server that changes the penalised cost by less than `enough`, and the user
+// to go on with where there is none: the next one sent on makes room again, at about the price of what this one takes.
 EjectionSearch::Sent EjectionSearch::send_on(Size h, std::span<const std::int32_t> moved, double enough) {
     const WeighedServer& from = state_.servers[h];
     const double most = list_entries().elsewhere(h);

@@ -1,8 +1,8 @@
 // Ejection chains and path relinking under fixed sharing.
 //
-// The search walks through infeasible associations too: what servers lack is weighed into the cost, by weights that rise
-// while no feasible association turns up and fall while some do. Local searches by shifts, swaps and ejection chains end
-// in a pool of elite associations, and paths between these give the next starts.
+// The search walks through infeasible associations too: what servers lack is weighed into the cost, by weights that
+// rise while no feasible association turns up and fall while some do. Local searches by shifts, swaps and ejection
+// chains end in a pool of elite associations, and paths between these give the next starts.
 // Source: Yagiura, Ibaraki and Glover, A path relinking approach with ejection chains for the generalized assignment
 // problem, European Journal of Operational Research 169 (2006).
 #pragma once
@@ -30,7 +30,7 @@ struct EjectionParams {
     std::int64_t sample = 64;    // steps compared at each point of a path, at most
 };
 
-// The search stops and goes on between any two users' neighbourhoods; what it finds does not depend on where it stopped.
+// The search stops and goes on between any two users' neighbourhoods; what it finds does not depend on where it stops.
 class EjectionSearch {
   public:
     // Prices of a server's whole CPU and of a place, from a dual bound, say where users go first. Only the servers that
@@ -65,7 +65,7 @@ class EjectionSearch {
         std::int32_t user, server, next_user, next_server;
     };
 
-    // What joining a server costs a user that takes a part of its CPU.
+    // What a server costs more with a part more of its CPU taken, cost of the pair left out.
     struct Entry {
         double base, weight, room;
         double cost(double part) const { return base + weight * std::max(0.0, part - room); }
@@ -91,6 +91,7 @@ class EjectionSearch {
     bool improve_chain(Size user);
     Sent send_on(Size server, std::span<const std::int32_t> moved, double enough);
     Slack list_entries();
+    static Entry exchange(const WeighedServer& server, double leaving);
     void offer();
     void offer_moved(Size user, const Move& move);
     // Local searches: where they begin, and what comes of where they end.

@@ -127,8 +127,8 @@ double SetDescent::shift_all(std::int64_t sweeps) {
 
 // Swap users that are awake where that gains more than `least`, and let the others sleep; return how many.
 //
-// A swap changes at least what both users change at prices of loads. The least of that over the users of each server, as
-// they go to the server of a user, says of the server's other users whether any swap can gain.
+// A swap changes at least what both users change at prices of loads. The least of that over the users of each server,
+// as they go to the server of a user, says of the server's other users whether any swap can gain.
 std::int64_t SetDescent::swap_all(double least) {
     const Size n = size_.size(), width = width_;
     std::int64_t swaps = 0;
@@ -320,7 +320,8 @@ double SetDescent::descend(std::span<const std::int64_t> servers, std::span<std:
     const double left_out =
         LEFT_OUT * (most + (width_ ? *std::max_element(opening_.begin(), opening_.end()) : 0.0));
     double value = total(left_out);
-    const bool all = std::find(now_.slot.begin(), now_.slot.end(), static_cast<std::int32_t>(width_)) == now_.slot.end();
+    const auto none = static_cast<std::int32_t>(width_);
+    const bool all = std::find(now_.slot.begin(), now_.slot.end(), none) == now_.slot.end();
     if (n > 0 && width_ > 1 && value < effort.hopeless && all && effort.kicks > 0) {
         Random random(n);
         Placed before = now_;

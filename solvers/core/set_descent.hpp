@@ -26,8 +26,8 @@ class SetDescent {
     // The view must be dense and outlive this. `cycled` users from one server to another are tried in cycles of three.
     SetDescent(const PlacementView& view, std::int64_t cycled);
 
-    // Search among the servers of a set: users of others go there first. Return the cost of users and open servers, with
-    // a penalty for users without room, who get server −1. Where cancelled, the association is the best so far.
+    // Search among the servers of a set: users of others go there first. Return the cost of users and open servers,
+    // with a penalty for users without room, who get server −1. Where cancelled, the association is the best so far.
     double descend(std::span<const std::int64_t> servers, std::span<std::int64_t> association,
                    const DescentEffort& effort, Cancellation& cancellation);
 

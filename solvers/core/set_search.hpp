@@ -1,7 +1,7 @@
 // Search over open sets: which servers to open, where users are few and no CPU is a knapsack.
 //
-// A set is valued by a quick descent of all users among its servers. Bounds of sets, which take less, say where to begin
-// and which sets are worth a descent.
+// A set is valued by a quick descent of all users among its servers. Bounds of sets, which take less time, say where to
+// begin and which sets are worth a descent.
 #pragma once
 
 #include <span>
@@ -47,8 +47,7 @@ class OpenSetSearch {
     Valued descend(std::span<const std::int64_t> servers, std::span<const std::int64_t> start,
                    const DescentEffort& effort, Cancellation& cancellation);
 
-    // Close, open and exchange up to three usable servers while that pays, from an association that may lack users (−1).
-    //
+    // Close, open and exchange up to three usable servers while that pays; `start` has −1 for users without a server.
     // Where cancelled, it returns the best so far.
     Valued improve(std::span<const std::int64_t> usable, std::span<const std::int64_t> start,
                    Cancellation& cancellation);

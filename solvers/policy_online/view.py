@@ -179,7 +179,7 @@ def _viewed(
         between,
         _SHOWN,
         params,
-        Cancellation(),
+        cancellation(),
     )
     value = np.where(np.isfinite(values), values, -LARGEST)
     value = value - value.max(axis=2, keepdims=True)
