@@ -22,29 +22,49 @@ DTOPT_INLINE void decay_body(const double* gap, double move, Size size, double* 
 DTOPT_HOT(void, fill_decay, (const double* gap, double move, Size size, double* factor), decay_body,
           (gap, move, size, factor))
 
-// What decides where a user goes in a slot, for each server.
+// What decides where a user goes in a slot.
 struct Targets {
-    Doubles spare;  // slack that is left there, s
-    Doubles worth;  // β e^spare
-    Doubles cost;   // what comes later, less what the others there lose
+    Doubles spare;  // (S,): slack that is left there, s
+    Doubles worth;  // (S,): β e^spare
+    Doubles cost;   // (S,): what comes later, less what the others there lose
+    double weight = 0.0, penalty = 0.0;
+    bool hard = false;
 };
 
-// What a user gains on each server, having moved by `gap` metres there.
-DTOPT_INLINE void gain_body(const double* spare, const double* worth, const double* cost, const double* gap,
-                            const double* factor, double move, double weight, double penalty, bool hard, Size size,
-                            double* gain) {
-    for (Size to = 0; to < size; ++to) {
-        const double left = spare[to] - move * gap[to], late = left < 0.0 ? left : 0.0;
-        const bool never = left == -INF || (hard && left < 0.0);
-        const double own = never ? NEVER : worth[to] * factor[to] + penalty * late;
-        gain[to] = weight * own + cost[to];
-    }
+DTOPT_INLINE void worth_body(Targets& t, double beta) {
+    for (Size to = 0; to < t.spare.size(); ++to) t.worth[to] = beta * exp(t.spare[to]);
 }
 
-DTOPT_HOT(void, fill_gain,
-          (const double* spare, const double* worth, const double* cost, const double* gap, const double* factor,
-           double move, double weight, double penalty, bool hard, Size size, double* gain),
-          gain_body, (spare, worth, cost, gap, factor, move, weight, penalty, hard, size, gain))
+DTOPT_HOT(void, fill_worth, (Targets & t, double beta), worth_body, (t, beta))
+
+// The best server and what it gains; the first of equal ones.
+struct Choice {
+    double gain;
+    Size server;
+};
+
+// Choose from a server from which moves cost `move` seconds a metre; `gap` and `factor` are its rows.
+DTOPT_INLINE Choice choose_body(const Targets& t, const double* gap, const double* factor, double move, double* gain) {
+    const Size size = t.spare.size();
+    const double *spare = t.spare.data(), *worth = t.worth.data(), *cost = t.cost.data();
+    const double weight = t.weight, penalty = t.penalty, least = t.hard ? 0.0 : -std::numeric_limits<double>::max();
+    for (Size to = 0; to < size; ++to) {
+        const double left = spare[to] - move * gap[to], late = left < 0.0 ? left : 0.0;
+        const double own = worth[to] * factor[to] + penalty * late;
+        gain[to] = weight * (left < least ? NEVER : own) + cost[to];
+    }
+    Choice best{gain[0], 0};
+    for (Size to = 1; to < size; ++to) {
+        const bool better = gain[to] > best.gain;
+        best.server = better ? to : best.server;
+        best.gain = better ? gain[to] : best.gain;
+    }
+    return best;
+}
+
+DTOPT_HOT(Choice, choose_from,
+          (const Targets& t, const double* gap, const double* factor, double move, double* gain), choose_body,
+          (t, gap, factor, move, gain))
 
 class Planner {
   public:
@@ -61,6 +81,8 @@ class Planner {
           target_(z_.steps, z_.servers()),
           found_{Matrix<double>(z_.users(), z_.servers()), Matrix<std::int64_t>(z_.steps, z_.users())} {
         for (Doubles* numbers : {&to_.spare, &to_.worth, &to_.cost}) numbers->resize(z_.servers());
+        to_.penalty = z_.penalty;
+        to_.hard = z_.hard;
     }
 
     Continuation plan(std::int64_t sweeps, Cancellation& cancellation) {
@@ -132,14 +154,14 @@ class Planner {
             if (h == 0) std::copy(ahead_.begin(), ahead_.end(), found_.value.row(user).begin());
             look_at(h, user);
             if (h > 0) {
-                for (Size k = 0; k < m; ++k) choose(h, user, k, z_.move[user], factor_.row(k).data());
+                for (Size k = 0; k < m; ++k) choose(h, k, z_.move[user], factor_.row(k).data());
                 std::swap(ahead_, then_);
             }
         }
         // Before this slot there is but one server, or none, from which there is no move.
         const std::int64_t begun = start_[user];
         auto k = static_cast<Size>(std::max(begun, std::int64_t{0}));
-        choose(0, user, k, begun < 0 ? 0.0 : z_.move[user], begun < 0 ? ones_.data() : factor_.row(k).data());
+        choose(0, k, begun < 0 ? 0.0 : z_.move[user], begun < 0 ? ones_.data() : factor_.row(k).data());
         for (Size h = 0; h < z_.steps; ++h) {
             k = static_cast<Size>(target_(h, k));
             found_.plan(h, user) = static_cast<std::int64_t>(k);
@@ -157,16 +179,15 @@ class Planner {
             to_.spare[k] = slack[k] - growth * z_.rate(h, k) * (level_(h, k) + load);
             to_.cost[k] = ahead_[k] - std::max(0.0, pressure_(h, k)) * load * stays;
         }
-        for (Size k = 0; k < z_.servers(); ++k) to_.worth[k] = z_.beta * exp(to_.spare[k]);
+        to_.weight = z_.weight(h, user);
+        fill_worth(to_, z_.beta);
     }
 
     // Set the best server of a slot from a server before it.
-    void choose(Size h, Size user, Size from, double move, const double* factor) {
-        fill_gain(to_.spare.data(), to_.worth.data(), to_.cost.data(), z_.gap.row(from).data(), factor, move,
-                  z_.weight(h, user), z_.penalty, z_.hard, z_.servers(), gain_.data());
-        const auto best = std::max_element(gain_.begin(), gain_.end());
-        then_[from] = *best;
-        target_(h, from) = static_cast<std::int32_t>(best - gain_.begin());
+    void choose(Size h, Size from, double move, const double* factor) {
+        const Choice best = choose_from(to_, z_.gap.row(from).data(), factor, move, gain_.data());
+        then_[from] = best.gain;
+        target_(h, from) = static_cast<std::int32_t>(best.server);
     }
 };
 
