@@ -29,12 +29,13 @@ import dtopt
 from dtopt.bounds import dual_bound
 from dtopt.result import controllable_gap, relative_gap
 from dtopt.run import Run
+from solvers._core import GraphNetwork
 from solvers.local_search.candidates import lists_of
 from solvers.policy.decode import Decoder
 from solvers.policy.forward import forward
 from solvers.policy.graph import Graph
 from solvers.policy.sets import SETS, decode_sets, effort, fitted, likely_sets
-from solvers.policy.weights import load_weights
+from solvers.policy.weights import load_weights, read_weights
 
 #: Preset, options, seconds of `auto` for the bound (0: the dual bound alone).
 ROWS: dict[str, tuple[str, dict[str, Any], float]] = {
@@ -169,7 +170,7 @@ def ablation(args: argparse.Namespace) -> None:
     bounds = Bounds(args.bounds)
     trained = load_weights()
     rng = np.random.default_rng(0)
-    untrained = type(trained)(*(rng.permuted(w.ravel()).reshape(w.shape) for w in trained))
+    untrained = GraphNetwork(*(rng.permuted(w.ravel()).reshape(w.shape) for w in read_weights()))
     names = ("policy", "one set", "its sets, cost as price", "one set, no sweeps", "weights shuffled", "dual's servers")
     names = (*names, "all servers", "as many at random", "8 such sets")
     print_head("instances", "seeds", *(x for name in names for x in (f"{name}: median", "controllable")))
