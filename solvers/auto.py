@@ -84,14 +84,15 @@ def _compile(problem: Problem) -> None:
         exact.compile_for(problem)
         return
     from solvers.exact.wired import compile_branching
-    from solvers.lns import neighbourhood
     from solvers.local_search import driver
+    from solvers.local_search.arrays import compile_kernels
     from solvers.local_search.ejection import compile_ejection
 
     pairs = problem.n_users * problem.n_stations
     driver.compile_kernels()
     if pairs <= EXACT_PAIRS["placement"]:
-        neighbourhood.compile_kernels()
+        compile_kernels()
+        compile_ejection()
     if pairs <= CLOSED_PAIRS:
         exact.compile_for(problem)
     else:
