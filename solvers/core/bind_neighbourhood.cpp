@@ -29,7 +29,7 @@ void make_search(Search* self, const PlacementView& view, const Vector<double>& 
         require_indices(rooms, 0, std::int64_t{1} << 30, "room");
         weights = whole_grains(copied(*weight, m, n, "weight"), rooms);
     }
-    NeighbourhoodBound::Prices prices{copied(user_prices, n, "user_prices"), copied(place_prices, m, "place_prices")};
+    KnapsackPrices prices{copied(user_prices, n, "user_prices"), copied(place_prices, m, "place_prices")};
     new (self) Search(view, std::move(prices), std::move(weights), std::move(rooms), params);
 }
 
@@ -51,17 +51,13 @@ struct Neighbourhood {
 }  // namespace
 
 void bind_neighbourhood(nb::module_& module) {
-    nb::class_<NeighbourhoodParams>(module, "NeighbourhoodParams", "The tunables of `NeighbourhoodSearch`.")
+    nb::class_<NeighbourhoodParams, ClimbParams>(module, "NeighbourhoodParams", "The tunables of `NeighbourhoodSearch`.")
         .def(nb::init<>())
         .def_rw("grains", &NeighbourhoodParams::grains, "That a server's load is cut into under optimal sharing.")
         .def_rw("growth", &NeighbourhoodParams::growth,
                 "Load or count of a server is at most this times the larger of its own and its share of all.")
         .def_rw("most_entries", &NeighbourhoodParams::most_entries,
                 "Entries of all tables; larger neighbourhoods are left alone.")
-        .def_rw("climbs", &NeighbourhoodParams::climbs, "Steps of the ascent in prices.")
-        .def_rw("memory", &NeighbourhoodParams::memory, "Weight of the direction before in the next one.")
-        .def_rw("patience", &NeighbourhoodParams::patience, "Steps without a better value, then the step is halved.")
-        .def_rw("shortest", &NeighbourhoodParams::shortest, "Length of a step at which the ascent ends.")
         .def_rw("first_part", &NeighbourhoodParams::first_part,
                 "Part of the way from bound to cutoff: what is much better is looked for first.");
     nb::class_<Outcome>(module, "NeighbourhoodOutcome", "What came of a neighbourhood.")

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "solvers/core/placement_state.hpp"
+#include "solvers/core/server_cases.hpp"
 #include "solvers/core/user_tree.hpp"
 
 namespace dtopt {
@@ -43,7 +44,7 @@ double cost_of(PlacementState& state, std::span<const std::int32_t> slots) {
 
 }  // namespace
 
-NeighbourhoodSearch::NeighbourhoodSearch(const PlacementView& view, NeighbourhoodBound::Prices prices,
+NeighbourhoodSearch::NeighbourhoodSearch(const PlacementView& view, KnapsackPrices prices,
                                          Matrix<std::int32_t> weight, Integers room, const NeighbourhoodParams& params)
     : view_(view), prices_(std::move(prices)), weight_(std::move(weight)), room_(std::move(room)), params_(params) {}
 
@@ -119,11 +120,11 @@ NeighbourhoodSearch::Outcome NeighbourhoodSearch::solve(std::span<const std::int
     PlacementState judge(view);
     const double current = cost_of(judge, part.slots);
     const double least = std::max(0.5 * step, 1e-9 * std::fabs(current)), cutoff = current - least;
-    const ServerCases cases = make_cases(view, part.slots, part.weight, part.room, params_);
+    ServerCases cases = make_cases(view, part.slots, part.weight, part.room, params_.grains, params_.growth);
     outcome.complete = false;
     if (cases.entries() > params_.most_entries) return outcome;
 
-    NeighbourhoodBound bound(cases, part.prices);
+    KnapsackBound bound(std::move(cases), part.prices);
     const double value = bound.climb(cutoff + 1e-6 * std::fabs(current), params_, cancellation);
     if (noise.empty())
         for (Size j = 0; j < n; ++j) prices_.user[part.users[j]] = bound.prices().user[j];
@@ -131,20 +132,13 @@ NeighbourhoodSearch::Outcome NeighbourhoodSearch::solve(std::span<const std::int
         outcome.complete = true;
         return outcome;
     }
-    if (!bound.fill(KnapsackTable::Reach::ALL, cancellation)) return outcome;
-    const Matrix<double> pair_bounds = bound.pair_bounds();
-
-    const std::vector<Size> order = deciding_order(cases, pair_bounds, cutoff);
-    const ServerCases ordered_cases = cases.ordered(order);
-    NeighbourhoodBound::Prices ordered_prices = bound.prices();
+    const Matrix<double> pair_bounds = bound.pair_bounds(cancellation);
+    const std::vector<Size> order = deciding_order(bound.cases(), pair_bounds, cutoff);
     Matrix<double> ordered_bounds(m, n);
-    for (Size d = 0; d < n; ++d) {
-        ordered_prices.user[d] = bound.prices().user[order[d]];
+    for (Size d = 0; d < n; ++d)
         for (Size k = 0; k < m; ++k) ordered_bounds(k, d) = pair_bounds(k, order[d]);
-    }
-    NeighbourhoodBound ordered(ordered_cases, std::move(ordered_prices));
-    if (!ordered.fill(KnapsackTable::Reach::ALL, cancellation)) return outcome;
-    UserTree tree(ordered_cases, ordered, order, judge);
+    UserTree tree(bound.ordered(order), order, judge);
+    if (!tree.fill_tables(cancellation)) return outcome;
     UserTree::Result found;
     // A search for what is much better is over soon, and where there is any it is found first.
     for (const double share : {params_.first_part, 1.0}) {
@@ -170,10 +164,10 @@ NeighbourhoodSearch::Bounds NeighbourhoodSearch::bounds(std::span<const std::int
     if (part.users.empty()) return bounds;
     PlacementState state(part.view);
     bounds.cost = cost_of(state, part.slots);
-    const ServerCases cases = make_cases(part.view, part.slots, part.weight, part.room, params_);
-    NeighbourhoodBound bound(cases, part.prices);
+    KnapsackBound bound(make_cases(part.view, part.slots, part.weight, part.room, params_.grains, params_.growth),
+                        part.prices);
     bounds.bound = bound.climb(target, params_, cancellation);
-    if (bound.fill(KnapsackTable::Reach::ALL, cancellation)) bounds.pairs = bound.pair_bounds();
+    bounds.pairs = bound.pair_bounds(cancellation);
     return bounds;
 }
 

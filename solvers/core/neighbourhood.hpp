@@ -1,6 +1,6 @@
 // A few servers of a P1 problem and all their users, solved again together, the rest fixed: large neighbourhood search.
 //
-// A neighbourhood is bounded by prices, tables and the pairs that these rule out (neighbourhood_bound.hpp), and searched
+// A neighbourhood is bounded by prices, tables and the pairs that these rule out (knapsack_bound.hpp), and searched
 // by branch and bound (user_tree.hpp). Prices of users are kept from one neighbourhood to the next.
 #pragma once
 
@@ -11,10 +11,17 @@
 
 #include "dtopt/core/arrays.hpp"
 #include "dtopt/core/cancellation.hpp"
-#include "solvers/core/neighbourhood_bound.hpp"
+#include "solvers/core/knapsack_bound.hpp"
 #include "solvers/core/placement.hpp"
 
 namespace dtopt {
+
+struct NeighbourhoodParams : ClimbParams {
+    std::int64_t grains = 500;  // that a server's load is cut into under optimal sharing
+    double growth = 2.0;        // load or count of a server: at most this times the larger of its own and its share of all
+    std::int64_t most_entries = 10'000'000;  // of all tables; larger neighbourhoods are left alone
+    double first_part = 0.75;  // of the way from bound to cutoff: what is much better is looked for first
+};
 
 class NeighbourhoodSearch {
   public:
@@ -32,7 +39,7 @@ class NeighbourhoodSearch {
 
     // A dense view, which must outlive the search, and prices of users and places to start from. Under fixed sharing,
     // `weight`, shape (M, N), and `room` are demands and CPUs in grains; else they are empty.
-    NeighbourhoodSearch(const PlacementView& view, NeighbourhoodBound::Prices prices, Matrix<std::int32_t> weight,
+    NeighbourhoodSearch(const PlacementView& view, KnapsackPrices prices, Matrix<std::int32_t> weight,
                         Integers room, const NeighbourhoodParams& params);
 
     // Look for a better association of the users of some servers, with at most so many nodes of branch and bound. Costs
@@ -55,7 +62,7 @@ class NeighbourhoodSearch {
         std::vector<Size> users;
         std::vector<std::int32_t> slots;  // where they are now
         PlacementView view;
-        NeighbourhoodBound::Prices prices;
+        KnapsackPrices prices;
         Matrix<std::int32_t> weight;
         Integers room;
     };
@@ -63,7 +70,7 @@ class NeighbourhoodSearch {
     Part part_of(std::span<const std::int64_t> association, std::span<const std::int64_t> servers) const;
 
     const PlacementView& view_;
-    NeighbourhoodBound::Prices prices_;
+    KnapsackPrices prices_;
     Matrix<std::int32_t> weight_;
     Integers room_;
     NeighbourhoodParams params_;

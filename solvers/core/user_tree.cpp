@@ -1,6 +1,7 @@
 #include "solvers/core/user_tree.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace dtopt {
 
@@ -10,25 +11,35 @@ constexpr double NEVER = std::numeric_limits<double>::infinity();
 
 }  // namespace
 
-UserTree::UserTree(const ServerCases& cases, const NeighbourhoodBound& bound, std::span<const Size> order,
-                   PlacementState& judge)
-    : cases_(cases),
-      bound_(bound),
+UserTree::UserTree(KnapsackBound bound, std::span<const Size> order, PlacementState& judge)
+    : bound_(std::move(bound)),
+      cases_(bound_.cases()),
+      tables_(cases_.last.size()),
       order_(order),
       judge_(judge),
       fits_(judge.view().data == PairData::FITTING || judge.view().data == PairData::CLAMPED),
-      servers_(cases.servers()),
-      levels_(cases.users()),
-      slots_(cases.users()),
-      base_(cases.servers()) {
-    for (const double price : bound.prices().user) prices_ += price;
+      servers_(cases_.servers()),
+      levels_(cases_.users()),
+      slots_(cases_.users()),
+      base_(cases_.servers()) {
+    for (const double price : bound_.prices().user) prices_ += price;
+}
+
+bool UserTree::fill_tables(Cancellation& cancellation) {
+    for (Size k = 0; k < cases_.servers(); ++k) {
+        for (Size q = 0; q < cases_.cases; ++q) {
+            if (cancellation.requested()) return false;
+            bound_.fill(k, q, bound_.prices(), KnapsackTable::Reach::ALL, tables_[k * cases_.cases + q]);
+        }
+    }
+    return true;
 }
 
 double UserTree::completed(Size k, Size d) const {
     const Server& server = servers_[k];
     double least = NEVER;
     for (Size q = cases_.first_case(server.grains); q < cases_.cases; ++q)
-        least = std::min(least, server.cost[q] + bound_.table(k, q).at(d, server.grains));
+        least = std::min(least, server.cost[q] + table(k, q).at(d, server.grains));
     return least;
 }
 
@@ -38,7 +49,7 @@ void UserTree::expand(Size d, const Matrix<double>& pair_bounds, double first_cu
     level.next = 0;
     double total = prices_;
     for (Size k = 0; k < servers_.size(); ++k) {
-        base_[k] = bound_.empty(k) + completed(k, d + 1);
+        base_[k] = empty(k) + completed(k, d + 1);
         if (servers_[k].count == 0) base_[k] = std::min(0.0, base_[k]);
         total += base_[k];
     }
@@ -50,8 +61,8 @@ void UserTree::expand(Size d, const Matrix<double>& pair_bounds, double first_cu
         if (after > cases_.room(h) || (fits_ && server.used + part(d, h) > FULL)) continue;
         double least = NEVER;
         for (Size q = cases_.first_case(after); q < cases_.cases; ++q)
-            least = std::min(least, server.cost[q] + bound_.priced(h, q, d) + bound_.table(h, q).at(d + 1, after));
-        const double value = total - base_[h] + bound_.empty(h) + least;
+            least = std::min(least, server.cost[q] + priced(h, q, d) + table(h, q).at(d + 1, after));
+        const double value = total - base_[h] + empty(h) + least;
         if (value >= cutoff) continue;
         auto place = level.children.end();
         while (place != level.children.begin() && std::prev(place)->bound > value) --place;
@@ -69,7 +80,7 @@ void UserTree::enter(Size d, Size h) {
     if (server.count++ == 0) ++open_;
     server.grains += static_cast<Size>(cases_.grains(h, d));
     server.used += part(d, h);
-    for (Size q = 0; q < cases_.cases; ++q) server.cost[q] += bound_.priced(h, q, d);
+    for (Size q = 0; q < cases_.cases; ++q) server.cost[q] += priced(h, q, d);
 }
 
 void UserTree::leave(Size d) {

@@ -8,13 +8,15 @@
 
 #include "dtopt/core/arrays.hpp"
 #include "dtopt/core/cancellation.hpp"
-#include "solvers/core/neighbourhood_bound.hpp"
+#include "solvers/core/knapsack_bound.hpp"
 #include "solvers/core/placement_state.hpp"
 
 namespace dtopt {
 
 class UserTree {
   public:
+    UserTree(const UserTree&) = delete;
+
     struct Result {
         double cost = std::numeric_limits<double>::infinity();
         std::int64_t nodes = 0;
@@ -22,10 +24,12 @@ class UserTree {
         std::vector<std::int32_t> slots;       // the best association, of users as the judge has them; or empty
     };
 
-    // Cases and bound have users in the order they are decided in, user d there being order[d] of the judge, which
-    // gives complete associations their exact costs. The bound must be filled with Reach::ALL. All must outlive the tree.
-    UserTree(const ServerCases& cases, const NeighbourhoodBound& bound, std::span<const Size> order,
-             PlacementState& judge);
+    // The bound has users in the order they are decided in, user d there being order[d] of the judge, which gives
+    // complete associations their exact costs. Order and judge must outlive the tree.
+    UserTree(KnapsackBound bound, std::span<const Size> order, PlacementState& judge);
+
+    // Compute the tables of the bound, before a search; return false where cancelled.
+    bool fill_tables(Cancellation& cancellation);
 
     // Search for the best association with only pairs whose bounds, shape (P, N), are below the cutoff. Only costs below
     // the cutoff are wanted, and of later ones those better by `step`.
@@ -60,8 +64,13 @@ class UserTree {
     void leave(Size d);
     double part(Size d, Size server) const { return fits_ ? judge_.view().more(order_[d], server) : 0.0; }
 
-    const ServerCases& cases_;
-    const NeighbourhoodBound& bound_;
+    const KnapsackTable& table(Size k, Size q) const { return tables_[k * cases_.cases + q]; }
+    double priced(Size k, Size q, Size d) const { return bound_.priced(k, q, d, bound_.prices()); }
+    double empty(Size k) const { return bound_.empty(k, bound_.prices()); }
+
+    KnapsackBound bound_;
+    const ServerCases& cases_;           // of the bound
+    std::vector<KnapsackTable> tables_;  // (P·Q)
     std::span<const Size> order_;
     PlacementState& judge_;
     bool fits_;           // whether parts of the CPU must fit

@@ -1,7 +1,7 @@
 """The Lagrangian dual of P1 under ``fixed`` sharing with whole knapsacks, and the pairs that it rules out.
 
 The price dual lets a server divide its last user. Here each server solves its 0-1 knapsack by dynamic programming
-(`solvers/core/knapsack_dual.hpp`), which is the strongest bound that prices on users alone can give. Demands are whole
+(`solvers/core/knapsack_bound.hpp`), which is the strongest bound that prices on users alone can give. Demands are whole
 numbers of grains, rounded down where they are not whole themselves, which only relaxes the problem.
 """
 
@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from solvers._core import KnapsackDual
+from solvers._core import ClimbParams, KnapsackDual
 
 if TYPE_CHECKING:
     from dtopt.arrays import FloatArray, IntArray
     from dtopt.price_dual import PriceDual
     from dtopt.problem import Placement
 
-__all__ = ["KnapsackDual", "knapsack_dual", "whole_demands"]
+__all__ = ["climb_params", "knapsack_dual", "whole_demands"]
 
 #: Grains that a server's CPU is cut into where demands are not whole numbers of at most `FINEST`.
 GRAINS, FINEST = 4000, 20_000
+#: The ascent in prices: steps without progress after which a step is halved, what counts as progress (a part of the
+#: value), and the length of a step at which the ascent ends.
+PATIENCE, LEAST_GAIN, SHORTEST = 40, 1e-5, 2.0**-8
 
 
 def whole_demands(problem: Placement, grains: int = GRAINS, finest: int = FINEST) -> tuple[IntArray, IntArray]:
@@ -62,3 +65,11 @@ def knapsack_dual(dual: PriceDual, prices: FloatArray, weight: IntArray, room: I
         constant=-float(prices[-1]) * dual.max_open,
         prices=np.ascontiguousarray(prices[:n]),
     )
+
+
+def climb_params() -> ClimbParams:
+    """Return how prices are raised here: until that no longer helps, as there are few such bounds."""
+    params = ClimbParams()
+    params.steps = 2**62
+    params.patience, params.least_gain, params.shortest = PATIENCE, LEAST_GAIN, SHORTEST
+    return params

@@ -11,9 +11,8 @@ from dtopt.bounds import SLACK
 from dtopt.price_dual import PriceDual
 from dtopt.run import OPTIMALITY_GAP
 from solvers import greedy
-from solvers._core import KnapsackDual, KnapsackParams
 from solvers.conflicts import name_conflict
-from solvers.exact.knapsack import knapsack_dual, whole_demands
+from solvers.exact.knapsack import climb_params, knapsack_dual, whole_demands
 from solvers.local_search.arrays import SearchArrays
 from solvers.local_search.chains import search_by_chains
 from solvers.local_search.decided_sets import SetSearch, has_sets
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from dtopt.arrays import BoolArray, FloatArray, IntArray
     from dtopt.problem import Placement
     from dtopt.run import Run
+    from solvers._core import KnapsackDual
     from solvers.milp.placement import PlacementFormulation
 
 __all__ = ["PlacementSearch"]
@@ -134,7 +134,7 @@ class PlacementSearch:
         """Return the best bound found by raising prices."""
         if self.run.should_stop():
             return knapsacks.value
-        return knapsacks.ascend(self.cutoff(), KnapsackParams(), Cancellation(self.run.seconds_left))
+        return knapsacks.ascend(self.cutoff(), climb_params(), Cancellation(self.run.seconds_left))
 
     def search_by_chains(self, seconds: float, effort: int) -> None:
         """Search by ejection chains for so long, or so many neighbourhoods of each user."""

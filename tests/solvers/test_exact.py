@@ -20,8 +20,8 @@ from dtopt.stop import GapReached
 from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import OBJECTIVES, SHARINGS, tiny_problem
 from solvers import exact, milp
-from solvers._core import KnapsackDual, KnapsackParams
-from solvers.exact.knapsack import knapsack_dual, whole_demands
+from solvers._core import KnapsackDual
+from solvers.exact.knapsack import climb_params, knapsack_dual, whole_demands
 from solvers.exact.placement import cost_step
 from solvers.local_search.arrays import SearchArrays
 from solvers.local_search.start import from_prices
@@ -133,7 +133,7 @@ def test_whole_knapsacks_bound_and_rule_out_no_optimum(whole):
         knapsacks.prices = knapsacks.prices + rng.uniform(-3, 3, 6)
         assert (knapsacks.pair_bounds(Cancellation())[choice, np.arange(6)] < best * (1 + 1e-9)).all()
         knapsacks = knapsack_dual(dual, prices, *whole_demands(problem))
-        bound = knapsacks.ascend(best, KnapsackParams(), Cancellation())
+        bound = knapsacks.ascend(best, climb_params(), Cancellation())
         assert value - 1e-6 <= bound <= best * (1 + 1e-9)
         assert bound == knapsacks.value
 
@@ -168,9 +168,9 @@ def test_knapsacks_equal_enumeration_of_subsets():
         expected = [[value_of(*data, (k, i)) for i in range(7)] for k in range(3)]
         np.testing.assert_allclose(knapsacks.pair_bounds(Cancellation()), expected, rtol=1e-12, atol=1e-12)
         # A target below the value ends the ascent where it starts.
-        assert knapsacks.ascend(-1e9, KnapsackParams(), Cancellation()) == pytest.approx(value_of(*data), rel=1e-12)
+        assert knapsacks.ascend(-1e9, climb_params(), Cancellation()) == pytest.approx(value_of(*data), rel=1e-12)
         raised = KnapsackDual(*data)
-        best = raised.ascend(knapsacks.value + 1.0, KnapsackParams(), Cancellation())
+        best = raised.ascend(knapsacks.value + 1.0, climb_params(), Cancellation())
         assert best >= knapsacks.value
         assert best == pytest.approx(value_of(*data[:-1], raised.prices), rel=1e-12)
 
@@ -180,13 +180,13 @@ def test_knapsacks_keep_pairs_and_end_when_cancelled():
     kept = np.random.default_rng(0).random((7, 3)) < 0.7
     knapsacks = KnapsackDual(*data)
     knapsacks.keep(kept)
-    knapsacks.ascend(-1e9, KnapsackParams(), Cancellation())
+    knapsacks.ascend(-1e9, climb_params(), Cancellation())
     assert knapsacks.value == pytest.approx(value_of(np.where(kept.T, data[0], np.inf), *data[1:]), rel=1e-12)
     over = Cancellation()
     over.cancel()
     assert (knapsacks.pair_bounds(over) == -np.inf).all()
     value, prices = knapsacks.value, knapsacks.prices
-    assert knapsacks.ascend(1e9, KnapsackParams(), over) == value
+    assert knapsacks.ascend(1e9, climb_params(), over) == value
     assert (knapsacks.prices == prices).all()
 
 
