@@ -227,7 +227,7 @@ def test_the_unit_of_prices_covers_what_users_cost_each_other_where_they_are_ind
     # All servers of a slot are worth the same to a user, which leaves no spread but what rounding makes.
     assert np.ptp(view.slack, axis=1).max() < 1e-9
     cost = prices.load.max() * (view.size[:, None] * view.part[view.cell]).mean()
-    assert dual.unit > 0.05 * cost
+    assert dual.unit > 0.5 * cost
 
 
 def test_the_same_seed_gives_the_same_paths_and_a_cancelled_search_keeps_its_choice() -> None:
