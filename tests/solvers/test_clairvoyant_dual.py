@@ -10,6 +10,7 @@ import pytest
 
 from dtopt._core import Cancellation
 from dtopt.testing.tiny import SHARINGS
+from instances.mobility.generate import generate_scenario
 from solvers._core import CellPrices, SlotDual, SlotDualParams, SlotPaths, SlotPrices, SlotView, slot_rounded
 from solvers.clairvoyant import clairvoyant_bound, judge
 from solvers.clairvoyant.expansion import expand
@@ -199,18 +200,17 @@ def test_an_ascent_lowers_the_bound_and_ends_when_told() -> None:
 @pytest.mark.parametrize("sharing", SHARINGS)
 def test_edges_left_out_do_not_stall_the_ascent(sharing: str) -> None:
     """Too few edges leave prices that fall without bound; the ascent must find that out and take more."""
-    heats = np.array([0.03, 0.01, 0.003])
-    for seed in range(600, 604):
-        expanded = expand(tiny_scenario(seed, sharing, "hard"))
-        if expanded.stranded.size:
-            continue
-        values = []
-        for near in (1e-3, 1e9):
-            params = SlotDualParams()
-            params.near_edges = near
-            dual, prices = start(expanded, Cancellation(), params=params)
-            values.append(dual.ascend(prices, heats, Cancellation())[0])
-        assert values[0] <= values[1] + 0.02 * abs(values[1])
+    scenario = generate_scenario("paper", seed=0, users=20, stations=6, slots=8, sharing=sharing, deadline="hard")
+    expanded = expand(scenario)
+    values = []
+    for near in (1e-3, 1e9):
+        params = SlotDualParams()
+        params.near_edges = near
+        dual, prices = start(expanded, Cancellation(), params=params)
+        values.append(dual.ascend(prices, np.array([0.003, 0.001]), Cancellation())[0])
+    begun = dual.value(prices)
+    assert values[1] < begun
+    assert begun - values[0] > 0.8 * (begun - values[1])
 
 
 def test_the_unit_of_prices_covers_what_users_cost_each_other_where_they_are_indifferent() -> None:
@@ -227,7 +227,7 @@ def test_the_unit_of_prices_covers_what_users_cost_each_other_where_they_are_ind
     # All servers of a slot are worth the same to a user, which leaves no spread but what rounding makes.
     assert np.ptp(view.slack, axis=1).max() < 1e-9
     cost = prices.load.max() * (view.size[:, None] * view.part[view.cell]).mean()
-    assert dual.unit > 0.05 * cost
+    assert dual.unit > 0.5 * cost
 
 
 def test_the_same_seed_gives_the_same_paths_and_a_cancelled_search_keeps_its_choice() -> None:
