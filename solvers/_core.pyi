@@ -771,31 +771,30 @@ class EjectionSearch:
     def best(self) -> Annotated[NDArray[numpy.int64], dict(shape=(None,))] | None:
         """The best feasible association so far; None while there is none."""
 
-class KnapsackParams:
-    """How the prices of `KnapsackDual` are raised."""
+class ClimbParams:
+    """How prices are raised: deflected subgradients, Polyak's steps."""
 
     def __init__(self) -> None: ...
 
     @property
-    def slice(self) -> int:
-        """Steps after which progress is measured."""
+    def steps(self) -> int: ...
 
-    @slice.setter
-    def slice(self, arg: int, /) -> None: ...
-
-    @property
-    def halvings(self) -> int:
-        """Halvings of the step before the ascent ends."""
-
-    @halvings.setter
-    def halvings(self, arg: int, /) -> None: ...
+    @steps.setter
+    def steps(self, arg: int, /) -> None: ...
 
     @property
     def memory(self) -> float:
-        """Weight of the direction before."""
+        """Weight of the direction before in the next one."""
 
     @memory.setter
     def memory(self, arg: float, /) -> None: ...
+
+    @property
+    def patience(self) -> int:
+        """Steps without progress, then the step is halved."""
+
+    @patience.setter
+    def patience(self, arg: int, /) -> None: ...
 
     @property
     def least_gain(self) -> float:
@@ -803,6 +802,13 @@ class KnapsackParams:
 
     @least_gain.setter
     def least_gain(self, arg: float, /) -> None: ...
+
+    @property
+    def shortest(self) -> float:
+        """Length of a step at which the ascent ends."""
+
+    @shortest.setter
+    def shortest(self, arg: float, /) -> None: ...
 
 class KnapsackDual:
     """
@@ -838,7 +844,7 @@ class KnapsackDual:
     @prices.setter
     def prices(self, arg: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], /) -> None: ...
 
-    def ascend(self, target: float, params: KnapsackParams, cancellation: dtopt._core.Cancellation) -> float:
+    def ascend(self, target: float, params: ClimbParams, cancellation: dtopt._core.Cancellation) -> float:
         """Raise the value towards a target; return the best one."""
 
     def pair_bounds(self, cancellation: dtopt._core.Cancellation) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None))]:
@@ -849,7 +855,7 @@ class KnapsackDual:
     def keep(self, kept: Annotated[NDArray[numpy.bool_], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> None:
         """Leave out the pairs that are not kept, shape (N, M)."""
 
-class NeighbourhoodParams:
+class NeighbourhoodParams(ClimbParams):
     """The tunables of `NeighbourhoodSearch`."""
 
     def __init__(self) -> None: ...
@@ -876,34 +882,6 @@ class NeighbourhoodParams:
 
     @most_entries.setter
     def most_entries(self, arg: int, /) -> None: ...
-
-    @property
-    def climbs(self) -> int:
-        """Steps of the ascent in prices."""
-
-    @climbs.setter
-    def climbs(self, arg: int, /) -> None: ...
-
-    @property
-    def memory(self) -> float:
-        """Weight of the direction before in the next one."""
-
-    @memory.setter
-    def memory(self, arg: float, /) -> None: ...
-
-    @property
-    def patience(self) -> int:
-        """Steps without a better value, then the step is halved."""
-
-    @patience.setter
-    def patience(self, arg: int, /) -> None: ...
-
-    @property
-    def shortest(self) -> float:
-        """Length of a step at which the ascent ends."""
-
-    @shortest.setter
-    def shortest(self, arg: float, /) -> None: ...
 
     @property
     def first_part(self) -> float:
