@@ -15,7 +15,7 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 INSTALL = $(BIN)/pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,docs]'
 
-.PHONY: build demo test lint docs report format clean
+.PHONY: build stubs sanitize demo test lint docs report format clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: error: no Python >= 3.11 with venv was found; set PYTHON=/path/to/python"; exit 1; }
@@ -37,6 +37,27 @@ $(BUILT): $(CORE) | $(INSTALLED)
 	@touch $@
 
 build: $(INSTALLED) $(BUILT)
+
+# The type stubs of the core, again after a change of its bindings.
+stubs: build
+	for package in dtopt solvers; do $(BIN)/python -m nanobind.stubgen -q -m $$package._core -O $$package; done
+
+# The tests of the core with AddressSanitizer and UBSan, in a copy of the tree.
+SANITIZED := build/sanitized
+sanitize: build
+	mkdir -p $(SANITIZED)
+	git ls-files -z | xargs -0 cp --parents -t $(SANITIZED)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake -S $(SANITIZED) -B $(SANITIZED)/build -G Ninja -DDTOPT_SANITIZE=ON \
+	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
+	$(BIN)/cmake --build $(SANITIZED)/build
+	cd $(SANITIZED) && PYTHONPATH=. ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  LD_PRELOAD="$$($(or $(COMPILER),c++) -print-file-name=libasan.so) $$($(or $(COMPILER),c++) -print-file-name=libstdc++.so)" \
+	  $(CURDIR)/$(BIN)/python -m pytest -q -p no:cacheprovider $(SANITIZED_TESTS)
+
+SANITIZED_TESTS := tests/core tests/dtopt/test_bounds.py tests/dtopt/test_wired.py tests/dtopt/test_utility_dual.py \
+  tests/solvers/test_local_search.py tests/solvers/test_ejection.py tests/solvers/test_server_sets.py \
+  tests/solvers/test_lns.py tests/solvers/test_policy.py tests/solvers/test_learning_kernels.py \
+  tests/solvers/test_migration_core.py tests/solvers/test_clairvoyant_dual.py tests/solvers/test_exact.py
 
 demo: build
 	@mkdir -p $(OUT)
