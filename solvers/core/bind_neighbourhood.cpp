@@ -51,7 +51,8 @@ struct Neighbourhood {
 }  // namespace
 
 void bind_neighbourhood(nb::module_& module) {
-    nb::class_<NeighbourhoodParams, ClimbParams>(module, "NeighbourhoodParams", "The tunables of `NeighbourhoodSearch`.")
+    nb::class_<NeighbourhoodParams, ClimbParams>(module, "NeighbourhoodParams",
+                                                 "The tunables of `NeighbourhoodSearch`.")
         .def(nb::init<>())
         .def_rw("grains", &NeighbourhoodParams::grains, "That a server's load is cut into under optimal sharing.")
         .def_rw("growth", &NeighbourhoodParams::growth,

@@ -75,7 +75,8 @@ void Decoder::place(std::span<const bool> is_open, MatrixView<const float> price
             const auto h = static_cast<Size>(list[c]);
             if (!is_open[h] || !(view_.cost(i, c) < NEVER)) continue;
             const double most = limited ? std::min(places[h], view_.more(i, c)) : places[h];
-            const bool lacks = static_cast<double>(count_[h] + 1) > most || (parts && used[h] + view_.more(i, c) > FULL);
+            const bool full = parts && used[h] + view_.more(i, c) > FULL;
+            const bool lacks = full || static_cast<double>(count_[h] + 1) > most;
             if ((lacking && !lacks) || (lacks == lacking && priced(i, c) < best)) {
                 best = priced(i, c);
                 slot = static_cast<std::int32_t>(c);

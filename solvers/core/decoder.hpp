@@ -1,5 +1,5 @@
-// From what the placement network says to an association: users go to the cheapest open server with room, then shift and
-// swap while that lowers the exact cost.
+// From what the placement network says to an association: users go to the cheapest open server with room, then shift
+// and swap while that lowers the exact cost.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ class Decoder {
     Decoder(const PlacementView& view, const DecoderParams& params);
 
     // Decode a set of open servers at prices of listed pairs, shape (N, C): each round shifts all users to their best
-    // servers, or swaps them where shifts no longer help. No empty server is opened then. Return the cost, infinite where
-    // a constraint is broken; `slots()` has the association.
+    // servers, or swaps them where shifts no longer help. No empty server is opened then. Return the cost, infinite
+    // where a constraint is broken; `slots()` has the association.
     double decode(std::span<const bool> is_open, MatrixView<const float> priced, std::int64_t rounds, bool swaps,
                   Cancellation& cancellation);
     std::vector<std::int32_t> slots() const { return state_.slots(); }

@@ -2,8 +2,8 @@
 //
 // Each user that the server takes adds its gain (its reduced cost) and a whole number of grains; once all users are
 // decided, the server costs `last` of the grains taken. Entry (d, r) of the table is the least reduced cost of
-// completing the server with users d, d + 1, … once r grains are taken. It is the bound of every node of a search that
-// decides users in this order.
+// completing the server with users d, d + 1, … once r grains are taken. It is the bound of every node of a search
+// that decides users in this order.
 //
 // Users that cannot lower any entry have no row of their own, and only entries that can be reached are computed.
 #pragma once
@@ -20,7 +20,7 @@ namespace dtopt {
 // How the cost of a server depends on the grains taken. Where it does not fall, users with gains ≥ 0 are not taken.
 enum class LastCost { FLAT, RISING, ANY };
 
-// Return grains, shape (M, N), as the table takes them: what is more than the room of a server becomes one more than it.
+// Return grains, shape (M, N), as the table takes them: what is above the room of a server becomes one more than it.
 Matrix<std::int32_t> whole_grains(const Matrix<std::int64_t>& grains, std::span<const std::int64_t> room);
 
 class KnapsackTable {

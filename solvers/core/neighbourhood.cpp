@@ -142,7 +142,8 @@ NeighbourhoodSearch::Outcome NeighbourhoodSearch::solve(std::span<const std::int
     UserTree::Result found;
     // A search for what is much better is over soon, and where there is any it is found first.
     for (const double share : {params_.first_part, 1.0}) {
-        found = tree.search(ordered_bounds, value + share * (cutoff - value), least, nodes - outcome.nodes, cancellation);
+        const double below = value + share * (cutoff - value);
+        found = tree.search(ordered_bounds, below, least, nodes - outcome.nodes, cancellation);
         outcome.nodes += found.nodes;
         if (!found.slots.empty() || !found.complete) break;
     }

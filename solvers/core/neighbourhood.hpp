@@ -18,7 +18,7 @@ namespace dtopt {
 
 struct NeighbourhoodParams : ClimbParams {
     std::int64_t grains = 500;  // that a server's load is cut into under optimal sharing
-    double growth = 2.0;        // load or count of a server: at most this times the larger of its own and its share of all
+    double growth = 2.0;        // load or count of a server: at most this times the larger of its own and the mean
     std::int64_t most_entries = 10'000'000;  // of all tables; larger neighbourhoods are left alone
     double first_part = 0.75;  // of the way from bound to cutoff: what is much better is looked for first
 };

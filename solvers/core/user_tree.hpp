@@ -31,8 +31,8 @@ class UserTree {
     // Compute the tables of the bound, before a search; return false where cancelled.
     bool fill_tables(Cancellation& cancellation);
 
-    // Search for the best association with only pairs whose bounds, shape (P, N), are below the cutoff. Only costs below
-    // the cutoff are wanted, and of later ones those better by `step`.
+    // Search for the best association with only pairs whose bounds, shape (P, N), are below the cutoff. Only costs
+    // below the cutoff are wanted, and of later ones those better by `step`.
     Result search(const Matrix<double>& pair_bounds, double cutoff, double step, std::int64_t most_nodes,
                   Cancellation& cancellation);
 
