@@ -13,7 +13,7 @@ from dtopt.result import Status
 from dtopt.stop import GapReached, MaxIterations, MaxRuntime
 from dtopt.testing.oracle import brute_force
 from dtopt.testing.tiny import SHARINGS, tiny_problem
-from solvers import auto, greedy
+from solvers import auto, greedy, local_search
 
 
 def test_it_is_the_default():
@@ -61,7 +61,11 @@ def test_larger_ones_get_a_bound_within_the_time(preset, options, methods):
 
 
 @pytest.mark.slow
-def test_without_a_clock_large_ones_come_to_the_same_answer_again():
+def test_without_a_clock_large_ones_come_to_the_same_answer_again(monkeypatch):
+    monkeypatch.setattr(local_search, "PATIENCE", 500)
+    monkeypatch.setattr(local_search, "PATIENCE_PER_SERVER", 0)
+    monkeypatch.setattr(local_search, "ROUND_PATIENCE", 1)
+    monkeypatch.setattr(local_search, "ROUND_PATIENCE_PER_SERVER", 0)
     problem = dtopt.generate("large", seed=4, users=3000, stations=70)
     first, again = (auto.solve(problem, stop=MaxIterations(200), seed=3) for _ in range(2))
     assert first.solution.association.tolist() == again.solution.association.tolist()

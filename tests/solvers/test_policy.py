@@ -226,7 +226,7 @@ def test_the_decoder_says_the_cost_of_the_evaluator():
 
 def placed(lists, is_open, priced):
     """The slots that users are placed at before any moves: the same rules in plain Python."""
-    view, p = lists.view, lists.instance
+    view, p = lists.view, lists
     n, m = p.cost.shape[0], lists.cpu.size
     regret = np.full(n, -np.inf)
     for i in range(n):
