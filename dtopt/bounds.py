@@ -23,9 +23,6 @@ from dtopt.channel import row_blocks
 from dtopt.price_dual import PriceDual
 from dtopt.problem import Migration, Placement
 from dtopt.sharing import compute_latency
-from dtopt.utility_dual import MOST_PAIRS as UTILITY_PAIRS
-from dtopt.utility_dual import WARM, UtilityDual
-from dtopt.utility_segments import ServerUtility, exp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +82,11 @@ def proven(value: float, problem: Placement) -> float:
 
 def _utility_dual(problem: Migration, stop: Callable[[], bool] | None) -> float:
     """Return the bound of P2: the utility dual, and every user alone where that would take too much."""
+    # Here and not above: a bound of P1 needs none of it.
+    from dtopt.utility_dual import MOST_PAIRS as UTILITY_PAIRS
+    from dtopt.utility_dual import WARM, UtilityDual
+    from dtopt.utility_segments import ServerUtility
+
     alone = _utility_alone(problem)
     stopped = stop is not None and stop()
     if problem.n_users * problem.n_stations > UTILITY_PAIRS or not math.isfinite(alone) or stopped:
@@ -100,6 +102,8 @@ def _utility_dual(problem: Migration, stop: Callable[[], bool] | None) -> float:
 
 def _utility_alone(problem: Migration) -> float:
     """Return Σ_i max_k U_i with every user alone on its best server, −inf where one has none; some rows at a time."""
+    from dtopt.utility_segments import exp
+
     stations = np.arange(problem.n_stations)[None, :]
     cpu = problem.network.stations.cpu_hz
     total = 0.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dtopt.bounds import dual_bound
@@ -15,10 +14,10 @@ from dtopt.result import Status
 from dtopt.stop import stopping
 from reports.comparison import Case, Comparison, Row
 from reports.judge import judge, refusal
-from reports.runs import run_solver
+from reports.runs import label, run_solver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from dtopt.problem import Problem
     from dtopt.result import Incumbent, Result
@@ -132,21 +131,6 @@ def compare(
     except KeyboardInterrupt:
         interrupted = True
     return Comparison(tuple(cases), tuple(rows), time_limit, seed, runs, interrupted)
-
-
-def label(problems: Mapping[str, Problem] | Sequence[Problem]) -> dict[str, Problem]:
-    """Return the problems by label; names that occur twice are numbered."""
-    if isinstance(problems, Mapping):
-        return dict(problems)
-    found: dict[str, Problem] = {}
-    for problem in problems:
-        base = problem.name or problem.kind
-        text, number = base, 1
-        while text in found:
-            number += 1
-            text = f"{base} ({number})"
-        found[text] = problem
-    return found
 
 
 def check_solvers(solvers: Sequence[str] | None) -> tuple[str, ...]:

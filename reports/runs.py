@@ -1,8 +1,9 @@
-"""One run of one solver, kept whatever happens: an interrupt outside the solver's own guard loses nothing."""
+"""One run of one solver, kept whatever happens, and the labels that problems are shown with."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dtopt.evaluation import evaluate
@@ -10,13 +11,28 @@ from dtopt.registry import solve
 from dtopt.result import Incumbent, Result, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
 
     from dtopt.problem import Problem
     from dtopt.solution import Solution
     from dtopt.stop import StoppingCriterion
 
-__all__ = ["run_solver"]
+__all__ = ["label", "run_solver"]
+
+
+def label(problems: Mapping[str, Problem] | Sequence[Problem]) -> dict[str, Problem]:
+    """Return the problems by label; names that occur twice are numbered."""
+    if isinstance(problems, Mapping):
+        return dict(problems)
+    found: dict[str, Problem] = {}
+    for problem in problems:
+        base = problem.name or problem.kind
+        text, number = base, 1
+        while text in found:
+            number += 1
+            text = f"{base} ({number})"
+        found[text] = problem
+    return found
 
 
 def run_solver(

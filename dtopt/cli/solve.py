@@ -68,8 +68,7 @@ def solve(
     from dtopt.registry import DEFAULT_SOLVER
     from dtopt.result import Status, controllable_gap
     from dtopt.stop import GapReached
-    from reports.compare import label
-    from reports.runs import run_solver
+    from reports.runs import label, run_solver
 
     names = list(dict.fromkeys(solver or [DEFAULT_SOLVER]))
     options = {name: _options(name, option or []) for name in names}  # a wrong name is told before the first run
