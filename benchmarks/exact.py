@@ -202,7 +202,7 @@ def main() -> None:
         ("tiny", tiny, 0, 0, 10.0, ["exact"]),
         ("large", large, 100_000, 1_000, 30.0, ["local-search"]),
     ):
-        part = parts.add_parser(name, help=run.__doc__)
+        part = parts.add_parser(name, help=(run.__doc__ or "").replace("%", "%%"))
         part.set_defaults(run=run)
         part.add_argument("--seeds", type=int, default=10, help="seeds 0, 1, ... of each row")
         part.add_argument("--time-limit", type=float, default=limit, help="of each run, s")

@@ -198,7 +198,7 @@ def main() -> None:
         ("certified", certified, 10, 2.0, [10_000, 100_000]),
         ("scale", scale, 1, 30.0, [1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000]),
     ):
-        part = parts.add_parser(name, help=run.__doc__)
+        part = parts.add_parser(name, help=(run.__doc__ or "").replace("%", "%%"))
         part.set_defaults(run=run)
         part.add_argument("--seeds", type=int, default=seeds)
         part.add_argument("--time-limit", type=float, default=limit, help="of each run, s")

@@ -331,7 +331,7 @@ def main() -> None:
         ("race", race, 100),
         ("training", training, 20),
     ):
-        part = parts.add_parser(name, help=run.__doc__)
+        part = parts.add_parser(name, help=(run.__doc__ or "").replace("%", "%%"))
         part.set_defaults(run=run)
         part.add_argument("--seeds", type=int, default=seeds)
         part.add_argument("--rows", nargs="*")

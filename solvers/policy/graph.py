@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtopt.elementary import log
+from dtopt._core import log
 from solvers._core import PairData, Sharing
 
 if TYPE_CHECKING:
