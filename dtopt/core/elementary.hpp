@@ -19,8 +19,8 @@ inline constexpr double LN2_HIGH = 6.93147180369123816490e-01, LN2_LOW = 1.90821
 inline constexpr double LOG2_E = 1.4426950408889634;
 inline constexpr double TINIEST_NORMAL = 2.2250738585072014e-308;
 inline constexpr double ROUNDER = 6755399441055744.0;  // 1.5 · 2^52: adding it rounds to a whole number
-inline constexpr std::int64_t ROOT_HALF_BITS = 0x3FE6A09E667F3BCD;
-inline constexpr std::int64_t MANTISSA = 0x000FFFFFFFFFFFFF;
+inline constexpr std::uint64_t ROOT_HALF_BITS = 0x3FE6A09E667F3BCD;
+inline constexpr std::uint64_t MANTISSA = 0x000FFFFFFFFFFFFF;
 
 // Return 2^exponent for a whole number from −1022 to 1023.
 DTOPT_INLINE double power_of_two(double exponent) {
@@ -47,10 +47,11 @@ struct Split {
 };
 
 DTOPT_INLINE Split split(double x) {
-    const std::int64_t bits = std::bit_cast<std::int64_t>(x) - ROOT_HALF_BITS;
+    // Unsigned, since numbers below 0, whose results are not used, would overflow.
+    const std::uint64_t bits = std::bit_cast<std::uint64_t>(x) - ROOT_HALF_BITS;
     const double rest = std::bit_cast<double>((bits & MANTISSA) + ROOT_HALF_BITS) - 1.0;
     // The exponent as an unsigned number, which turns into a double by its bits.
-    const auto whole = (static_cast<std::uint64_t>(bits) + (std::uint64_t{1024} << 52)) >> 52;
+    const auto whole = (bits + (std::uint64_t{1024} << 52)) >> 52;
     return {std::bit_cast<double>(whole + std::bit_cast<std::uint64_t>(ROUNDER)) - ROUNDER - 1024.0, rest};
 }
 
@@ -128,7 +129,8 @@ DTOPT_INLINE double log1p_unit(double x) {
     using namespace elementary;
     const double one_more = 1.0 + x;
     // As `split`: 1 + x is halved from √2 on.
-    const double above = std::bit_cast<std::int64_t>(one_more) >= ROOT_HALF_BITS + (std::int64_t{1} << 52) ? 1.0 : 0.0;
+    constexpr auto root_two_bits = static_cast<std::int64_t>(ROOT_HALF_BITS + (std::uint64_t{1} << 52));
+    const double above = std::bit_cast<std::int64_t>(one_more) >= root_two_bits ? 1.0 : 0.0;
     const double f = one_more * (1.0 - 0.5 * above) - 1.0;
     const Rest rest = log_of_rest(f);
     const double lost = (above > 0.0 ? 1.0 - (one_more - x) : x - (one_more - 1.0)) / one_more;
