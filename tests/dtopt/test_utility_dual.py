@@ -246,7 +246,7 @@ def test_a_bound_for_more_pairs_than_matrices_are_made_for(monkeypatch):
     problem = tiny_problem(2, kind="migration", users=5, stations=3)
     dense = _utility_alone(problem)
     monkeypatch.setattr("dtopt.channel.BLOCK_PAIRS", 4)
-    monkeypatch.setattr("dtopt.bounds.UTILITY_PAIRS", 3)
+    monkeypatch.setattr("dtopt.utility_dual.MOST_PAIRS", 3)
     assert dual_bound(problem) == pytest.approx(dense, rel=1e-9)
     assert brute_force(problem)[0] <= dual_bound(problem)
 
