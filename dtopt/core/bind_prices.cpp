@@ -1,6 +1,5 @@
 // Bindings of the price dual of P1 and of wired pairs.
 #include <algorithm>
-#include <memory>
 
 #include "dtopt/core/binding.hpp"
 #include "dtopt/core/price_dual.hpp"
@@ -16,30 +15,30 @@ Doubles optional_copy(const std::optional<Vector<double>>& array, Size size, con
     return array ? copied(*array, size, name) : Doubles{};
 }
 
-std::unique_ptr<Columns> make_columns(const Vector<std::int64_t>& start, const Vector<std::int32_t>& user,
-                                      const Vector<double>& cost, const std::optional<Vector<double>>& part,
-                                      const std::optional<Vector<double>>& floor, const Vector<double>& root_load,
-                                      const Vector<double>& cpu, const Vector<double>& capacity,
-                                      const Vector<double>& opening, double worth, std::int64_t max_open) {
-    auto columns = std::make_unique<Columns>();
-    const Size m = cpu.shape(0), pairs = user.shape(0);
-    columns->start = copied(start, m + 1, "start");
-    require(columns->start.front() == 0 && columns->start.back() == static_cast<std::int64_t>(pairs) &&
-                std::is_sorted(columns->start.begin(), columns->start.end()),
-            "start must rise from 0 to the number of pairs");
-    columns->user = copied(user, pairs, "user");
-    columns->root_load = copied(root_load, root_load.shape(0), "root_load");
-    require_indices(columns->user, 0, static_cast<std::int64_t>(columns->users()), "user");
-    columns->cost = copied(cost, pairs, "cost");
-    columns->part = optional_copy(part, pairs, "part");
-    columns->floor = optional_copy(floor, pairs, "floor");
-    columns->cpu = copied(cpu, m, "cpu");
-    columns->capacity = copied(capacity, m, "capacity");
-    columns->opening = copied(opening, m, "opening");
+PricedData make_data(const Vector<double>& root_load, Size users, const Vector<double>& cpu,
+                     const Vector<double>& capacity, const Vector<double>& opening, double worth,
+                     std::int64_t max_open) {
+    const Size m = cpu.shape(0);
     require(worth > 0.0, "worth must be above 0");
-    columns->worth = worth;
-    columns->max_open = max_open;
-    columns->finish();
+    return {copied(root_load, users, "root_load"), copied(cpu, m, "cpu"), copied(capacity, m, "capacity"),
+            copied(opening, m, "opening"),         worth,                 max_open};
+}
+
+Columns make_columns(const PricedData& data, const Vector<std::int64_t>& start, const Vector<std::int32_t>& user,
+                     const Vector<double>& cost, const std::optional<Vector<double>>& part,
+                     const std::optional<Vector<double>>& floor) {
+    Columns columns{data};
+    const Size pairs = user.shape(0);
+    columns.start = copied(start, columns.servers() + 1, "start");
+    require(columns.start.front() == 0 && columns.start.back() == static_cast<std::int64_t>(pairs) &&
+                std::is_sorted(columns.start.begin(), columns.start.end()),
+            "start must rise from 0 to the number of pairs");
+    columns.user = copied(user, pairs, "user");
+    require_indices(columns.user, 0, static_cast<std::int64_t>(columns.users()), "user");
+    columns.cost = copied(cost, pairs, "cost");
+    columns.part = optional_copy(part, pairs, "part");
+    columns.floor = optional_copy(floor, pairs, "floor");
+    columns.finish();
     return columns;
 }
 
@@ -94,8 +93,9 @@ void bind_prices(nb::module_& module) {
                 const Vector<double>& cost, const std::optional<Vector<double>>& part,
                 const std::optional<Vector<double>>& floor, const Vector<double>& root_load, const Vector<double>& cpu,
                 const Vector<double>& capacity, const Vector<double>& opening, double worth, std::int64_t max_open) {
-                 new (self) Columns(std::move(*make_columns(start, user, cost, part, floor, root_load, cpu, capacity,
-                                                            opening, worth, max_open)));
+                 new (self) Columns(make_columns(
+                     make_data(root_load, root_load.shape(0), cpu, capacity, opening, worth, max_open), start, user,
+                     cost, part, floor));
              },
              array_arg("start"), array_arg("user"), array_arg("cost"), array_arg("part").none(),
              array_arg("floor").none(), array_arg("root_load"), array_arg("cpu"), array_arg("capacity"),
@@ -208,9 +208,9 @@ void bind_prices(nb::module_& module) {
                  const Size n = base.shape(0), m = cpu.shape(0);
                  require(slack.has_value() == cycles.has_value() && pace.has_value() == cycles.has_value(),
                          "slack, pace and cycles must be given together");
-                 require(worth > 0.0, "worth must be above 0");
                  require(m == 0 || order.shape(1) > 0, "order must list a station");
-                 WiredPairs pairs{copied(base, n, "base"),
+                 WiredPairs pairs{make_data(root_load, n, cpu, capacity, opening, worth, max_open),
+                                  copied(base, n, "base"),
                                   copied(slope, n, "slope"),
                                   copied(access, n, "access"),
                                   copied(distance, m, m, "distance"),
@@ -218,13 +218,7 @@ void bind_prices(nb::module_& module) {
                                   optional_copy(slack, n, "slack"),
                                   optional_copy(pace, n, "pace"),
                                   optional_copy(cycles, n, "cycles"),
-                                  optional_copy(demand, n, "demand"),
-                                  copied(root_load, n, "root_load"),
-                                  copied(cpu, m, "cpu"),
-                                  copied(capacity, m, "capacity"),
-                                  copied(opening, m, "opening"),
-                                  worth,
-                                  max_open};
+                                  optional_copy(demand, n, "demand")};
                  require_indices(pairs.access, 0, static_cast<std::int64_t>(m), "access");
                  require_indices(pairs.order.values(), 0, static_cast<std::int64_t>(m), "order");
                  new (self) WiredPairs(std::move(pairs));

@@ -239,13 +239,7 @@ double dual_smoothed(const Columns& c, std::span<const std::int64_t> state, std:
 Columns dual_narrowed(const Columns& c, std::span<const double> row, double margin) {
     const Size n = c.users(), m = c.servers();
     const Prices<const double> p(row, n, m);
-    Columns kept;
-    kept.root_load = c.root_load;
-    kept.cpu = c.cpu;
-    kept.capacity = c.capacity;
-    kept.opening = c.opening;
-    kept.worth = c.worth;
-    kept.max_open = c.max_open;
+    Columns kept{static_cast<const PricedData&>(c)};
     kept.start.assign(m + 1, 0);
     for (Size k = 0; k < m; ++k) {
         const ServerPairs pairs = pairs_of(c, k, p);

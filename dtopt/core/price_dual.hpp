@@ -14,13 +14,8 @@ namespace dtopt {
 // What has been decided of a server.
 enum : std::int64_t { CLOSED = -1, FREE = 0, OPEN = 1 };
 
-// The pairs that are listed, server by server, and the data of users and servers.
-struct Columns {
-    Integers start;               // (M + 1,): the pairs of server k are start[k] to start[k + 1] − 1
-    Shorts user;                  // of each pair, rising for each server
-    Doubles cost;                 // of each pair
-    Doubles part;                 // of each pair: part of the CPU under fixed sharing; empty otherwise
-    Doubles floor;                // of each pair: least share under a hard deadline, cycles/s; empty without
+// What the dual needs of users and servers.
+struct PricedData {
     Doubles root_load;            // (N,): √(κ w)
     Doubles cpu, capacity;        // (M,)
     Doubles opening;              // (M,): what a server costs beside its users' gains
@@ -29,6 +24,19 @@ struct Columns {
 
     Size users() const { return root_load.size(); }
     Size servers() const { return cpu.size(); }
+};
+
+// The pairs that are listed, server by server, and the data of users and servers.
+struct Columns : PricedData {
+    Integers start;               // (M + 1,): the pairs of server k are start[k] to start[k + 1] − 1
+    Shorts user;                  // of each pair, rising for each server
+    Doubles cost;                 // of each pair
+    Doubles part;                 // of each pair: part of the CPU under fixed sharing; empty otherwise
+    Doubles floor;                // of each pair: least share under a hard deadline, cycles/s; empty without
+
+    Columns() = default;
+    explicit Columns(const PricedData& data) : PricedData(data) {}
+
     Size pairs() const { return user.size(); }
     // Whether pair e of server k is that of user e − start[k], for all users.
     bool is_whole(Size k) const { return whole[k] != 0; }

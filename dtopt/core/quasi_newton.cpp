@@ -25,16 +25,12 @@ DTOPT_INLINE double add_body(double* direction, double times, const double* vect
 DTOPT_INLINE Curvature curvature_body(const double* step, const double* turn, const double* moves, Size first,
                                       Size last) {
     Lanes curved, bend, length;
-    const auto one = [&](Size j, Size x) {
+    each_lane(first, last, [&](Size j, Size x) DTOPT_LAMBDA {
         const double s = step[j] * moves[j], t = turn[j] * moves[j];
         curved.lane[x] += s * t;
         bend.lane[x] += t * t;
         length.lane[x] += s * s;
-    };
-    Size j = first;
-    for (; j + LANES <= last; j += LANES)
-        for (Size x = 0; x < LANES; ++x) one(j + x, x);
-    for (Size x = 0; j < last; ++j, ++x) one(j, x);
+    });
     return {curved.total(), bend.total(), length.total()};
 }
 
@@ -52,7 +48,7 @@ DTOPT_INLINE double try_body(const double* x, double length, const double* direc
 DTOPT_INLINE Curvature arrive_body(double* x, const double* trial, double* slope, const double* raw,
                                    const double* unit, Size first, Size last, double* step, double* turn) {
     Lanes curved, bend, length;
-    const auto one = [&](Size j, Size lane) {
+    each_lane(first, last, [&](Size j, Size lane) DTOPT_LAMBDA {
         const double there = raw[j] * unit[j], s = trial[j] - x[j], t = slope[j] - there;
         step[j] = s;
         turn[j] = t;
@@ -61,11 +57,7 @@ DTOPT_INLINE Curvature arrive_body(double* x, const double* trial, double* slope
         curved.lane[lane] += s * t;
         bend.lane[lane] += t * t;
         length.lane[lane] += s * s;
-    };
-    Size j = first;
-    for (; j + LANES <= last; j += LANES)
-        for (Size lane = 0; lane < LANES; ++lane) one(j + lane, lane);
-    for (Size lane = 0; j < last; ++j, ++lane) one(j, lane);
+    });
     return {curved.total(), bend.total(), length.total()};
 }
 

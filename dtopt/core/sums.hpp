@@ -18,14 +18,20 @@ struct Lanes {
     }
 };
 
-// Return the sum of term(j) over first <= j < last; term j goes to lane (j − first) mod 8.
+// Call visit(j, lane) for first <= j < last; j goes to lane (j − first) mod 8.
+template <class Visit>
+DTOPT_INLINE void each_lane(std::size_t first, std::size_t last, Visit visit) {
+    std::size_t j = first;
+    for (; j + LANES <= last; j += LANES)
+        for (std::size_t x = 0; x < LANES; ++x) visit(j + x, x);
+    for (std::size_t x = 0; j < last; ++j, ++x) visit(j, x);
+}
+
+// Return the sum of term(j) over first <= j < last.
 template <class Term>
 DTOPT_INLINE double lane_sum(std::size_t first, std::size_t last, Term term) {
     Lanes sum;
-    std::size_t j = first;
-    for (; j + LANES <= last; j += LANES)
-        for (std::size_t x = 0; x < LANES; ++x) sum.lane[x] += term(j + x);
-    for (std::size_t x = 0; j < last; ++j, ++x) sum.lane[x] += term(j);
+    each_lane(first, last, [&](std::size_t j, std::size_t x) DTOPT_LAMBDA { sum.lane[x] += term(j); });
     return sum.total();
 }
 

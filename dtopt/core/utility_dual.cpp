@@ -27,18 +27,14 @@ struct EndSums {
 // Sum log(1 + e^x) and what follows from it; `part` becomes the probability of each user.
 DTOPT_INLINE EndSums end_body(const double* ratio, const double* load, double* part, Size size) {
     Lanes gain, taken, count;
-    const auto one = [&](Size j, Size x) {
+    each_lane(0, size, [&](Size j, Size x) DTOPT_LAMBDA {
         const double r = ratio[j], above = r > 0.0 ? r : 0.0, small = exp(r > 0.0 ? -r : r);
         const double chosen = (r > 0.0 ? 1.0 : small) / (1.0 + small);
         part[j] = chosen;
         gain.lane[x] += above + log1p_unit(small);
         taken.lane[x] += chosen * load[j];
         count.lane[x] += chosen;
-    };
-    Size j = 0;
-    for (; j + LANES <= size; j += LANES)
-        for (Size x = 0; x < LANES; ++x) one(j + x, x);
-    for (Size x = 0; j < size; ++j, ++x) one(j, x);
+    });
     return {gain.total(), taken.total(), count.total()};
 }
 
@@ -57,15 +53,11 @@ struct Won {
 
 DTOPT_INLINE Won won_body(const double* margin, const double* weight, Size size, double load) {
     Lanes gain, taken;
-    const auto one = [&](Size j, Size x) {
+    each_lane(0, size, [&](Size j, Size x) DTOPT_LAMBDA {
         const double left = margin[j] - load * weight[j];
         gain.lane[x] += left > 0.0 ? left : 0.0;
         taken.lane[x] += left > 0.0 ? weight[j] : 0.0;
-    };
-    Size j = 0;
-    for (; j + LANES <= size; j += LANES)
-        for (Size x = 0; x < LANES; ++x) one(j + x, x);
-    for (Size x = 0; j < size; ++j, ++x) one(j, x);
+    });
     return {gain.total(), taken.total()};
 }
 

@@ -58,13 +58,7 @@ Columns list_pairs(const WiredPairs& p, std::span<const double> radius) {
     }
     std::vector<Shorts> near(m);
     for (Size j = 0; j < m; ++j) near[j] = stations_within(p, j, widest[j]);
-    Columns c;
-    c.root_load = p.root_load;
-    c.cpu = p.cpu;
-    c.capacity = p.capacity;
-    c.opening = p.opening;
-    c.worth = p.worth;
-    c.max_open = p.max_open;
+    Columns c{p};
     c.start.assign(m + 1, 0);
     const auto each = [&](auto visit) {
         for (Size i = 0; i < n; ++i) {

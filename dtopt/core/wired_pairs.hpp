@@ -10,21 +10,14 @@
 namespace dtopt {
 
 // Costs c_ik = base_i + slope_i d(b_i, k) and deadline floors of pairs, in units of the objective.
-struct WiredPairs {
+struct WiredPairs : PricedData {
     Doubles base, slope;          // (N,)
     Integers access;              // (N,): the access station b_i
     Matrix<double> distance;      // (M, M), m
     Matrix<std::int32_t> order;   // (M, K): the stations nearest to each station
     Doubles slack, pace, cycles;  // (N,), or empty where no deadline binds
     Doubles demand;               // (N,) under fixed sharing, else empty
-    Doubles root_load;            // (N,)
-    Doubles cpu, capacity;        // (M,)
-    Doubles opening;              // (M,)
-    double worth = 1.0;
-    std::int64_t max_open = 0;
 
-    Size users() const { return base.size(); }
-    Size servers() const { return cpu.size(); }
     // Whether pairs have floors: only where shares follow from loads.
     bool has_floors() const { return !cycles.empty() && demand.empty(); }
 };
