@@ -29,14 +29,15 @@ double negated_regret(const PlacementView& view, std::span<const bool> is_open, 
 }  // namespace
 
 Decoder::Decoder(const PlacementView& view, const DecoderParams& params)
-    : view_(view), params_(params), state_(view), users_(view.users()), slots_(view.users()), count_(view.servers()) {
+    : view_(view), params_(params), state_(view), users_(view.users()), slots_(view.users()) {
     std::iota(users_.begin(), users_.end(), 0);
 }
 
 double Decoder::decode(std::span<const bool> is_open, MatrixView<const float> priced, std::int64_t rounds, bool swaps,
                        Cancellation& cancellation) {
-    place(is_open, priced);
-    fill_empty(is_open, priced);
+    Rooms rooms(view_);
+    place(is_open, priced, rooms);
+    fill_empty(is_open, priced, rooms);
     state_.load(slots_);
     const auto n = static_cast<std::int64_t>(view_.users());
     const auto few = static_cast<std::int64_t>(params_.settled * static_cast<double>(n));
@@ -55,54 +56,35 @@ double Decoder::decode(std::span<const bool> is_open, MatrixView<const float> pr
 }
 
 // Send users to the cheapest open server with room, those first that have most to lose.
-void Decoder::place(std::span<const bool> is_open, MatrixView<const float> priced) {
-    const bool parts = view_.data == PairData::FITTING || view_.data == PairData::CLAMPED;
-    const bool limited = view_.data == PairData::LIMITED;
-    Doubles regret(view_.users()), used(view_.servers(), 0.0), places(view_.capacity.begin(), view_.capacity.end());
+void Decoder::place(std::span<const bool> is_open, MatrixView<const float> priced, Rooms& rooms) {
+    Doubles regret(view_.users());
     for (Size i = 0; i < regret.size(); ++i) regret[i] = negated_regret(view_, is_open, priced.row(i), i);
     std::vector<std::int32_t> order = users_;
     std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
         return regret[static_cast<Size>(a)] < regret[static_cast<Size>(b)];
     });
-    std::fill(count_.begin(), count_.end(), 0);
     for (const std::int32_t user : order) {
         const auto i = static_cast<Size>(user);
-        const auto list = view_.station.row(i);
-        double best = NEVER;
-        std::int32_t slot = -1;
-        bool lacking = true;
-        for (Size c = 0; c < list.size() && list[c] >= 0; ++c) {
-            const auto h = static_cast<Size>(list[c]);
-            if (!is_open[h] || !(view_.cost(i, c) < NEVER)) continue;
-            const double most = limited ? std::min(places[h], view_.more(i, c)) : places[h];
-            const bool full = parts && used[h] + view_.more(i, c) > FULL;
-            const bool lacks = full || static_cast<double>(count_[h] + 1) > most;
-            if ((lacking && !lacks) || (lacks == lacking && priced(i, c) < best)) {
-                best = priced(i, c);
-                slot = static_cast<std::int32_t>(c);
-                lacking = lacks;
-            }
-        }
+        const auto price = [&](Size c) { return view_.cost(i, c) < NEVER ? static_cast<double>(priced(i, c)) : NEVER; };
+        const auto open_price = [&](Size c) {
+            return is_open[static_cast<Size>(view_.station(i, c))] ? price(c) : NEVER;
+        };
+        std::int32_t slot = rooms.cheapest(i, open_price).slot;
         if (slot < 0) {
-            // None of the open servers is listed: the cheapest of all is opened.
+            // None of the open servers is listed: the cheapest of all is opened, whether it has room or not.
             slot = 0;
-            for (Size c = 0; c < list.size() && list[c] >= 0; ++c) {
-                if (!(view_.cost(i, c) < NEVER) || !(priced(i, c) < best)) continue;
-                best = priced(i, c);
-                slot = static_cast<std::int32_t>(c);
-            }
+            const auto list = view_.station.row(i);
+            for (Size c = 1; c < list.size() && list[c] >= 0; ++c)
+                if (price(c) < price(static_cast<Size>(slot))) slot = static_cast<std::int32_t>(c);
         }
-        const auto c = static_cast<Size>(slot), h = static_cast<Size>(list[c]);
         slots_[i] = slot;
-        ++count_[h];
-        if (parts) used[h] += view_.more(i, c);
-        if (limited) places[h] = std::min(places[h], view_.more(i, c));
+        rooms.add(i, static_cast<Size>(slot));
     }
 }
 
 // Give each open server that is still empty the user that loses least: sweeps open none, but may empty it again.
-void Decoder::fill_empty(std::span<const bool> is_open, MatrixView<const float> priced) {
-    const auto is_empty = [&](Size h) { return is_open[h] && count_[h] == 0 && view_.capacity[h] > 0; };
+void Decoder::fill_empty(std::span<const bool> is_open, MatrixView<const float> priced, Rooms& rooms) {
+    const auto is_empty = [&](Size h) { return is_open[h] && rooms.count[h] == 0 && view_.capacity[h] > 0; };
     struct Candidate {
         double loss = NEVER;
         std::int32_t user = -1, slot = 0;
@@ -125,10 +107,10 @@ void Decoder::fill_empty(std::span<const bool> is_open, MatrixView<const float> 
         if (one.user < 0) continue;
         const auto i = static_cast<Size>(one.user);
         const auto k = static_cast<Size>(view_.station(i, static_cast<Size>(slots_[i])));
-        if (count_[k] <= 1) continue;
+        if (rooms.count[k] <= 1) continue;
         slots_[i] = one.slot;
-        --count_[k];
-        ++count_[h];
+        --rooms.count[k];
+        ++rooms.count[h];
     }
 }
 

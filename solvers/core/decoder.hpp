@@ -9,6 +9,7 @@
 #include "dtopt/core/arrays.hpp"
 #include "dtopt/core/cancellation.hpp"
 #include "solvers/core/placement_state.hpp"
+#include "solvers/core/placing.hpp"
 
 namespace dtopt {
 
@@ -32,14 +33,13 @@ class Decoder {
     const PlacementView& view() const { return view_; }
 
   private:
-    void place(std::span<const bool> is_open, MatrixView<const float> priced);
-    void fill_empty(std::span<const bool> is_open, MatrixView<const float> priced);
+    void place(std::span<const bool> is_open, MatrixView<const float> priced, Rooms& rooms);
+    void fill_empty(std::span<const bool> is_open, MatrixView<const float> priced, Rooms& rooms);
 
     const PlacementView& view_;
     DecoderParams params_;
     PlacementState state_;
     std::vector<std::int32_t> users_, slots_;
-    Integers count_;  // (M,): users placed
 };
 
 }  // namespace dtopt
