@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtopt._core import Cancellation
 from dtopt.bounds import SLACK
+from dtopt.halting import cancellation
 from dtopt.price_dual import PriceDual
 from dtopt.run import OPTIMALITY_GAP
 from solvers import greedy
@@ -90,7 +90,7 @@ class PlacementSearch:
             return
         allowed = tree.pairs(self.cutoff())
         if knapsacks is not None and allowed.size:
-            could_be = [self.cutoff() > one.pair_bounds(Cancellation(run.seconds_left)).T for one in knapsacks]
+            could_be = [self.cutoff() > one.pair_bounds(cancellation()).T for one in knapsacks]
             allowed = allowed & np.any(could_be, axis=0) if could_be else allowed[:0]
         run.details |= {"server_nodes": tree.nodes, "pairs_left": int(allowed.sum()), "pairs": self.dual.cost.size}
         if not allowed.size or not allowed.any(axis=1).all():
@@ -134,7 +134,7 @@ class PlacementSearch:
         """Return the best bound found by raising prices."""
         if self.run.should_stop():
             return knapsacks.value
-        return knapsacks.ascend(self.cutoff(), climb_params(), Cancellation(self.run.seconds_left))
+        return knapsacks.ascend(self.cutoff(), climb_params(), cancellation())
 
     def search_by_chains(self, seconds: float, effort: int) -> None:
         """Search by ejection chains for so long, or so many neighbourhoods of each user."""

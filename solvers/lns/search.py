@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtopt._core import Cancellation
+from dtopt.halting import cancellation
 from dtopt.price_dual import PriceDual
 from dtopt.run import pass_on
 from dtopt.stop import MaxIterations
@@ -234,7 +234,7 @@ class LargeNeighbourhoodSearch:
             nodes=nodes,
             step=self.step,
             noise=noise,
-            cancellation=Cancellation(self.run.seconds_left),
+            cancellation=cancellation(),
         )
         self.nodes += outcome.nodes
         return outcome

@@ -33,7 +33,7 @@ class SearchArrays:
     cost : ndarray, shape (N, M)
         Infinite where the pair is not allowed.
     size : ndarray, shape (N,)
-        √(κ w) or κ w, times the worth of a second (its root), as the mode has it.
+        √(κ w) or κ w, times the worth of a second (its root), as the sharing has it.
     part : ndarray, shape (N, M)
         Part of the server's CPU that must be set aside.
     most : ndarray of int, shape (N, M)
@@ -41,7 +41,7 @@ class SearchArrays:
     cpu, capacity : ndarray, shape (M,)
     opening : float
     max_open : int
-    mode : int
+    sharing : Sharing
         The value of a `Sharing`.
     """
 
@@ -53,7 +53,7 @@ class SearchArrays:
     capacity: IntArray
     opening: float
     max_open: int
-    mode: int
+    sharing: Sharing
 
     @classmethod
     def of(cls, problem: Placement, dual: PriceDual | None = None) -> SearchArrays:
@@ -84,7 +84,7 @@ class SearchArrays:
             capacity=dual.capacity.astype(np.int64),
             opening=dual.opening,
             max_open=dual.max_open,
-            mode=sharing.value,
+            sharing=sharing,
         )
 
     def total(self, association: IntArray) -> float:
@@ -99,8 +99,8 @@ class SearchArrays:
             return np.inf
         used_servers = np.flatnonzero(count)
         computing = np.zeros(used_servers.size)
-        if self.mode != Sharing.FIXED.value:
-            weight = count if self.mode == Sharing.EQUAL.value else load
+        if self.sharing != Sharing.FIXED:
+            weight = count if self.sharing == Sharing.EQUAL else load
             computing = (weight * load)[used_servers] / self.cpu[used_servers]
         # One after the other, so that the sum does not depend on how NumPy adds.
         terms = np.concatenate([self.cost[users, association], self.opening + computing])
@@ -110,12 +110,11 @@ class SearchArrays:
     def lists(self) -> Lists:
         """The same as lists of all servers."""
         n, m = self.cost.shape
-        sharing = Sharing(self.mode)
         data = {
             Sharing.FIXED: PairData.FITTING,
             Sharing.OPTIMAL: PairData.CLAMPED,
             Sharing.EQUAL: PairData.LIMITED,
-        }[sharing]
+        }[self.sharing]
         more: FloatArray | None = self.most.astype(np.float64) if data == PairData.LIMITED else self.part
         if (data == PairData.CLAMPED and not self.part.any()) or (data == PairData.LIMITED and (self.most >= n).all()):
             data, more = PairData.NONE, None
@@ -132,7 +131,7 @@ class SearchArrays:
             opening=float(self.opening),
             penalty=0.0,
             max_open=int(self.max_open),
-            sharing=sharing,
+            sharing=self.sharing,
             data=data,
             dense=True,
         )

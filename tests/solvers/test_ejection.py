@@ -27,9 +27,7 @@ def generalized_assignment(
     cost = np.where(rng.random((n, m)) < 0.1, np.inf, 10.0 - 4.0 * part * n / m + rng.random((n, m)))
     most = np.full((n, m), n, dtype=np.int64)
     capacity = rng.integers(n // m, n + 1, m)
-    return SearchArrays(
-        cost, np.zeros(n), part, most, np.ones(m), capacity, opening, max_open or m, Sharing.FIXED.value
-    )
+    return SearchArrays(cost, np.zeros(n), part, most, np.ones(m), capacity, opening, max_open or m, Sharing.FIXED)
 
 
 def brute_force(arrays: SearchArrays) -> float:
@@ -234,4 +232,4 @@ def test_costs_of_any_scale_give_the_same_association() -> None:
 def test_other_sharing_is_refused() -> None:
     arrays = generalized_assignment(9, 4, 2)
     with pytest.raises(ValueError, match="fixed"):
-        improve_fixed(SearchArrays(**(vars(arrays) | {"mode": Sharing.EQUAL.value})), None, seconds=1.0, seed=0)
+        improve_fixed(SearchArrays(**(vars(arrays) | {"sharing": Sharing.EQUAL})), None, seconds=1.0, seed=0)
