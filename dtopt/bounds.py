@@ -61,7 +61,7 @@ def dual_bound(problem: Problem, stop: Callable[[], bool] | None = None) -> floa
         return bound + SLACK * abs(bound) if math.isfinite(bound) else bound
     assert isinstance(problem, Placement)  # noqa: S101 - the two problems there are
     if problem.n_users * problem.n_stations > DENSE_PAIRS:
-        # Numba takes longer to import than many a run, so its modules wait until they are needed.
+        # Here and not above: only large problems need it.
         from dtopt.wired_dual import wired_bound
 
         wired = wired_bound(problem, stop)

@@ -689,7 +689,7 @@ class EjectionParams:
 
     @property
     def press(self) -> float:
-        """Factor of the weights of what lacks after one that met none."""
+        """Factor of the weights of overloaded servers after one that met none."""
 
     @press.setter
     def press(self, arg: float, /) -> None: ...
@@ -758,7 +758,7 @@ class EjectionSearch:
 
     def advance(self, users: int, cancellation: dtopt._core.Cancellation) -> int:
         """
-        Search the neighbourhoods of so many users, fewer where cancelled; return how many.
+        Search the neighbourhoods of `users` users, fewer where cancelled; return how many.
         """
 
     @property

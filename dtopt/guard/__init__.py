@@ -74,7 +74,7 @@ def guarded(
     Raises
     ------
     SolverDiedError
-        If the process ends without a result and without having told of an incumbent.
+        If the process ends without a result and without having reported an incumbent.
     InputError
         If the limit is not positive, or the system does not tell what a process takes.
     """
@@ -131,7 +131,7 @@ class _Watched:
         self.interrupted = False
 
     def run(self, request: bytes) -> Result:
-        """Return what the solver returns, or what it had told when it had to be ended."""
+        """Return what the solver returns, or what it had reported when it had to be ended."""
         from multiprocessing.connection import Pipe
 
         reader, writer = Pipe(duplex=False)
@@ -148,22 +148,22 @@ class _Watched:
                     # Ctrl-C is for this process to hear; it tells the other.
                     start_new_session=True,
                 )
-            told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+            messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
             # In a thread, so that neither a long message nor Ctrl-C in the midst of one comes between.
-            exchange = threading.Thread(target=_exchange, args=(self.process, request, reader, told), daemon=True)
+            exchange = threading.Thread(target=_exchange, args=(self.process, request, reader, messages), daemon=True)
             try:
                 self.deadline = time.monotonic() + START_S + self.seconds
                 exchange.start()
-                return self._follow(told)
+                return self._follow(messages)
             finally:
                 self._end()
                 # It must not read on once the pipe is closed: the next pipe may have the same number.
                 exchange.join(GRACE_S)
 
-    def _follow(self, told: queue.SimpleQueue[Any]) -> Result:
+    def _follow(self, messages: queue.SimpleQueue[Any]) -> Result:
         while True:
             try:
-                message = self._next(told)
+                message = self._next(messages)
                 if message is not None:
                     result = self._take(*message)
                     if result is not None:
@@ -176,10 +176,10 @@ class _Watched:
                 with contextlib.suppress(ProcessLookupError):
                     self.process.send_signal(signal.SIGINT)
 
-    def _next(self, told: queue.SimpleQueue[Any]) -> tuple[Any, ...] | None:
+    def _next(self, messages: queue.SimpleQueue[Any]) -> tuple[Any, ...] | None:
         """Return the next message, or what the limits say in its place; None where it is time to look again."""
         with contextlib.suppress(queue.Empty):
-            return told.get_nowait()  # type: ignore[no-any-return]
+            return messages.get_nowait()  # type: ignore[no-any-return]
         now = time.monotonic()
         if now > self.deadline:
             return ("late",)
@@ -191,7 +191,7 @@ class _Watched:
                 return ("full",)
             wait = min(wait, look_again_s(limit - resident))
         with contextlib.suppress(queue.Empty):
-            return told.get(timeout=wait)  # type: ignore[no-any-return]
+            return messages.get(timeout=wait)  # type: ignore[no-any-return]
         return None
 
     def _take(self, kind: str, *what: Any) -> Result | None:
@@ -239,7 +239,7 @@ class _Watched:
             return self._kept(Status.MEMORY_LIMIT, self._full())
         error: BaseException = RuntimeError(text)
         if packed is not None:
-            # One of a class that is not here is told as text.
+            # One of a class that is not here is reported as text.
             with contextlib.suppress(Exception):
                 error = pickle.loads(packed)  # noqa: S301 - from our own process
         if isinstance(error, KeyboardInterrupt):
@@ -276,7 +276,7 @@ class _Watched:
         return self._kept(Status.FEASIBLE, said)
 
     def _kept(self, status: Status, message: str) -> Result:
-        """Return a result of what was told, after the evaluator's own look at it."""
+        """Return a result of what was reported, after the evaluator's own look at it."""
         wall = 0.0 if self.begun is None else time.monotonic() - self.begun
         self._end()
         evaluation = None if self.last is None else evaluate(self.problem, self.last)
@@ -326,7 +326,7 @@ class _Watched:
 
 
 def _exchange(
-    process: subprocess.Popen[bytes], request: bytes, reader: Connection, told: queue.SimpleQueue[Any]
+    process: subprocess.Popen[bytes], request: bytes, reader: Connection, messages: queue.SimpleQueue[Any]
 ) -> None:
     """Hand the request over and pass on what comes back, until the process has ended."""
     try:
@@ -334,7 +334,7 @@ def _exchange(
         process.stdin.write(request)
         process.stdin.close()
         while True:
-            told.put(reader.recv())
+            messages.put(reader.recv())
     except Exception:
         # The pipe is at its end, or was cut off in the midst of a message.
-        told.put(("dead",))
+        messages.put(("dead",))

@@ -1,8 +1,8 @@
 """The process that runs solvers: one JSON line in for each run, one out with what came of it.
 
 Runs are in a process of their own since a solver may take all memory, crash, or not come back: then only this process
-ends (see `reports.bench.keeper`). It lives on from run to run, so that what libraries load and Numba compiles is there
-before a run is timed.
+ends (see `reports.bench.keeper`). It lives on from run to run, so that what libraries load is there before a run is
+timed.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "DTOPT_NUM_THREADS",
 )
-#: How long a process may take to start, and to make an instance and warm up for it, s: Numba may compile everything.
+#: How long a process may take to start, and to make an instance and warm up for it, s.
 START_SECONDS, WARM_SECONDS = 300.0, 600.0
 #: How long after the hard limit the process itself has time to tell its incumbent, s.
 GRACE_SECONDS = 5.0

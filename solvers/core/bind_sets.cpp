@@ -112,7 +112,7 @@ void bind_ejection(nb::module_& module) {
         .def_rw("least_weight", &P::least_weight, "Least first weight of what servers lack, in mean costs of a pair.")
         .def_rw("least_gain", &P::least_gain, "Least gain of a move, in mean costs of a pair.")
         .def_rw("ease", &P::ease, "Factor of the weights after a local search that met feasible associations.")
-        .def_rw("press", &P::press, "Factor of the weights of what lacks after one that met none.")
+        .def_rw("press", &P::press, "Factor of the weights of overloaded servers after one that met none.")
         .def_rw("press_first", &P::press_first, "The same as long as none has ever been met.")
         .def_rw("patience", &P::patience, "Local searches in a row that may leave the pool as it is.")
         .def_rw("way", &P::way, "Part of the way between two elite associations that is walked, at most.")
@@ -151,7 +151,7 @@ void bind_ejection(nb::module_& module) {
             "view"_a, nb::kw_only(), array_arg("share_price"), array_arg("place_price"), array_arg("usable"),
             array_arg("start").none(), "seed"_a, "params"_a = EjectionParams{})
         .def("advance", &EjectionSearch::advance, "users"_a, "cancellation"_a, nb::call_guard<nb::gil_scoped_release>(),
-             "Search the neighbourhoods of so many users, fewer where cancelled; return how many.")
+             "Search the neighbourhoods of `users` users, fewer where cancelled; return how many.")
         .def_prop_ro("best_cost", &EjectionSearch::best_cost,
                      "Cost of the best feasible association so far; infinite while there is none.")
         .def_prop_ro(

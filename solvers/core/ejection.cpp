@@ -102,7 +102,7 @@ EjectionSearch::Entry EjectionSearch::exchange(const WeighedServer& server, doub
     return {server.standing(0.0, server.count) - server.standing(), server.share_weight, FULL - server.used + leaving};
 }
 
-// Offer the association at hand with one or two users moved, which leaves nothing lacking.
+// Offer the association at hand with one or two users moved, which leaves no server overloaded.
 void EjectionSearch::offer_moved(Size i, const Move& move) {
     if (met_ && !(state_.penalised + move.change < best_cost_)) return;
     const std::int32_t home = state_.association[i];
@@ -466,7 +466,7 @@ void EjectionSearch::keep_only_best() {
     barren_ = 0;
 }
 
-// Lower the weights where the local search met feasible associations, otherwise raise those of what lacks.
+// Lower the weights where the local search met feasible associations, otherwise raise those of overloaded servers.
 void EjectionSearch::reweigh() {
     const double press = best_cost_ < INFINITE ? params_.press : params_.press_first;
     for (WeighedServer& server : state_.servers) {

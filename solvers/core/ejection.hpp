@@ -39,7 +39,7 @@ class EjectionSearch {
                    std::span<const char> usable, std::optional<std::span<const std::int64_t>> start,
                    std::uint64_t seed, const EjectionParams& params);
 
-    // Search the neighbourhoods of so many users, fewer where cancelled; return how many.
+    // Search the neighbourhoods of `users` users, fewer where cancelled; return how many.
     std::int64_t advance(std::int64_t users, Cancellation& cancellation);
 
     // The best feasible association so far and its cost: infinite while there is none.

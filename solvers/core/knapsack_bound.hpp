@@ -39,7 +39,7 @@ struct ServerCases {
     std::int64_t entries() const;
     // Room of a server, in grains.
     Size room(Size k) const { return last[(k + 1) * cases - 1].size() - 1; }
-    // The first case in which a server may hold so many grains.
+    // The first case in which a server may hold these grains.
     Size first_case(Size grains_held) const { return cases == 1 || grains_held == 0 ? 0 : grains_held - 1; }
 };
 

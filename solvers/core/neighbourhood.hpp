@@ -42,7 +42,7 @@ class NeighbourhoodSearch {
     NeighbourhoodSearch(const PlacementView& view, KnapsackPrices prices, Matrix<std::int32_t> weight,
                         Integers room, const NeighbourhoodParams& params);
 
-    // Look for a better association of the users of some servers, with at most so many nodes of branch and bound. Costs
+    // Look for a better association of the users of some servers, with at most `nodes` nodes of branch and bound. Costs
     // differ by at least `step`. `noise`, shape (N, M), is added to the costs of pairs where it is not empty: the
     // association found is then another good one, and may be a worse one.
     Outcome solve(std::span<const std::int64_t> association, std::span<const std::int64_t> servers, std::int64_t nodes,

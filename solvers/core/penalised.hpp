@@ -28,7 +28,7 @@ struct WeighedServer {
     double opening, share_price, place_price, share_weight, place_weight, used;
     std::int64_t capacity, count;
 
-    // What the server costs with so much of its CPU and so many places taken, penalties included.
+    // What the server costs with this part of its CPU and these places taken, penalties included.
     double standing(double taken, std::int64_t users) const {
         double value = users > 0 ? opening : 0.0;
         if (taken > FULL) value += share_weight * (taken - FULL);

@@ -14,7 +14,7 @@ namespace {
 constexpr double INFINITE = std::numeric_limits<double>::infinity();
 // A set must gain more than this part of the cost.
 constexpr double LEAST_GAIN = 1e-12;
-// All sets of so many servers can be numbered.
+// Sets of at most this many servers have a number each.
 constexpr Size MOST_NUMBERED = 30;
 
 // Σ min(a_i, b_i)
@@ -127,7 +127,7 @@ std::int64_t OpenSetSearch::look_at_all(std::span<const std::int64_t> usable, Sh
     return static_cast<std::int64_t>(sets);
 }
 
-// Shortlist of sets near one, at most so many; return how many were looked at.
+// Shortlist the sets near one, with a limit on those looked at; return how many were.
 std::int64_t OpenSetSearch::look_around(std::span<const std::int64_t> usable, const Integers& at, Reach reach,
                                     std::int64_t most, Shortlist& found, Cancellation& cancellation) {
     const Size n = view_.users(), here = at.size();

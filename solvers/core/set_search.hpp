@@ -17,13 +17,13 @@ struct SetSearchParams {
     std::int64_t last_kicks = 100;     // and of the best one at the end
     double hopeless = 0.005;           // sets that cost more than the best one by this part of it are not disturbed
     std::int64_t batch = 48;           // sets of least bound that are valued at a time
-    std::int64_t few_servers = 12;     // up to so many servers all their sets are looked at
+    std::int64_t few_servers = 12;     // up to this many servers all their sets are looked at
     double equal_margin = 0.01;        // equal sharing, where bounds are estimates: sets above the best by this part
     std::int64_t looks = 20'000;       // bounds of sets in a search, at most,
     std::int64_t looked_users = 4'000'000;   // and users in all of them
     std::int64_t values = 200;         // sets valued in a search, at most,
     std::int64_t valued_pairs = 4'000'000;   // and pairs of users in all of them, but
-    std::int64_t least_values = 16;    // so many sets always
+    std::int64_t least_values = 16;    // sets that are valued at least, whatever N
 };
 
 // An association, −1 for users without room, and its cost as `SetDescent` counts.
